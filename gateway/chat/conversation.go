@@ -1,0 +1,93 @@
+// Package chat is what a conversation is: a log that one lease holder at a
+// time writes, an inbox into which everybody else puts what they want of it,
+// and hubs that let any number of followers read the log as it grows. All of
+// it is kept in Redis, and only here.
+//
+// Delivery: whatever a follower sees was first in the log. Entries reach
+// every follower in order, without a hole and without a double, or the
+// follower is given a snapshot that replaces what it has. A bell (Redis
+// pub/sub) may be lost; a follower notices and reads the log.
+package chat
+
+import (
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"parley/llm"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrFenced is returned to a writer whose generation has passed: another
+	// replica writes the conversation now.
+	ErrFenced = errors.New("chat: another replica writes this conversation")
+
+	// ErrNotFound is returned for what is not there, or is not the asker's.
+	ErrNotFound = fs.ErrNotExist
+)
+
+// A Conversation is what is known of a conversation besides its messages.
+type Conversation struct {
+	ID      string    `json:"id"`
+	Owner   string    `json:"-"`
+	Title   string    `json:"title"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
+}
+
+// A Question is a person's message and the run that is to answer it, as the
+// store accepts them before anything is acknowledged.
+type Question struct {
+	Conversation string
+	Owner        string
+	Run          string
+	Message      llm.Message // its client id is in metadata.parley.clientId
+	Replaces     string      // a run whose answer is to be given anew; Message is then an old one
+	Accepted     time.Time
+}
+
+// A RunRecord is what the store keeps of a run.
+type RunRecord struct {
+	ID           string       `json:"id"`
+	Conversation string       `json:"conversation"`
+	Question     string       `json:"question"` // message id
+	Replaces     string       `json:"replaces,omitempty"`
+	Status       RunStatus    `json:"status"`
+	Try          int          `json:"try"`
+	Model        string       `json:"model,omitempty"`
+	Usage        *llm.Usage   `json:"usage,omitempty"`
+	Failure      *llm.Failure `json:"failure,omitempty"`
+	Created      time.Time    `json:"created"`
+	Updated      time.Time    `json:"updated"`
+}
+
+// A Batch is what the writer of a conversation archives in one step.
+type Batch struct {
+	Messages []llm.Message // finished; one whose id is known replaces it in its place, others follow the last
+	Run      *RunRecord    // its Status, Try, Model, Usage and Failure are set
+	Replaced string        // a run whose messages, but for the question, are no longer shown
+	Title    string        // set if not empty and the conversation has none
+}
+
+// NewID returns a new id: the prefix, which says what it names, and 80 random
+// bits. Ids are safe in keys, URLs and HTML.
+func NewID(prefix string) string {
+	return prefix + strings.ToLower(rand.Text()[:16])
+}
+
+// ValidID reports whether s can be an id, so that nothing from outside
+// becomes part of a Redis key unless it has the form of one.
+func ValidID(s string) bool {
+	if len(s) < 2 || len(s) > 64 {
+		return false
+	}
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return true
+}

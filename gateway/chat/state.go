@@ -1,0 +1,277 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+
+	"parley/llm"
+)
+
+// A State is what a log's entries add up to: the latest messages of a
+// conversation and the run that goes on. It is folded entry by entry by
+// whoever follows a log, and every follower's State is the same.
+//
+// A State is not safe for concurrent use. It covers a window: older messages
+// are in the store alone.
+type State struct {
+	Messages []llm.Message `json:"messages"`
+	Queued   []llm.Message `json:"queued,omitempty"` // heard, not yet answered
+	Run      *Run          `json:"run,omitempty"`    // the latest
+	Open     []string      `json:"open,omitempty"`   // messages that are being written
+	Title    string        `json:"title,omitempty"`
+
+	writing map[string]*strings.Builder // content of open messages; Content holds it once closed
+}
+
+// A Run is one attempt of an agent to answer a question.
+type Run struct {
+	ID       string    `json:"id"`
+	Question string    `json:"question,omitempty"` // id of the message that it answers
+	Status   RunStatus `json:"status"`
+	Try      int       `json:"try"`
+	Started  int64     `json:"started,omitempty"` // ms since 1970
+}
+
+// A RunStatus says how far a run is.
+type RunStatus string
+
+// The statuses of a run. Accepted is one that no log knows yet.
+const (
+	RunAccepted  RunStatus = "accepted"
+	RunRunning   RunStatus = "running"
+	RunDone      RunStatus = "finished"
+	RunCancelled RunStatus = "cancelled"
+	RunFailed    RunStatus = "failed"
+)
+
+// Ended reports whether nothing more will come of the run.
+func (s RunStatus) Ended() bool { return s == RunDone || s == RunCancelled || s == RunFailed }
+
+// Active reports whether a run goes on.
+func (s *State) Active() bool { return s.Run != nil && !s.Run.Status.Ended() }
+
+// Apply folds one entry into s.
+func (s *State) Apply(e Entry) {
+	ev := &e.Ev
+	switch ev.Type {
+	case GenerationBegan:
+		if ev.Snapshot != nil {
+			*s = ev.Snapshot.Clone()
+		}
+	case MessageQueued:
+		if ev.Said != nil && !has(s.Messages, ev.Said.ID) && !has(s.Queued, ev.Said.ID) {
+			s.Queued = append(s.Queued, *ev.Said)
+		}
+	case MessageSaid:
+		s.said(ev.Said)
+	case Titled:
+		s.Title = ev.Title
+	case RunStarted, RunTakenOver, RunFinished, RunError:
+		s.applyRun(e)
+	case TextStart, ReasoningStart:
+		s.open(e)
+	case TextContent, ReasoningContent:
+		if b := s.writing[ev.MessageID]; b != nil {
+			b.WriteString(ev.Delta)
+		}
+	case TextEnd, ReasoningEnd:
+		s.close(ev.MessageID)
+	case ToolCallStart, ToolCallArgs, ToolCallResult:
+		s.applyTool(e)
+	}
+}
+
+func (s *State) said(m *llm.Message) {
+	if m == nil || has(s.Messages, m.ID) {
+		return
+	}
+	s.Queued = slices.DeleteFunc(s.Queued, func(q llm.Message) bool { return q.ID == m.ID })
+	s.Messages = append(s.Messages, *m)
+}
+
+func (s *State) applyRun(e Entry) {
+	ev := &e.Ev
+	switch ev.Type {
+	case RunStarted:
+		s.start(e)
+	case RunTakenOver:
+		if s.Run != nil {
+			s.Run.Try = ev.Try
+		}
+		s.rollBack()
+	case RunFinished:
+		status := RunDone
+		if ev.Outcome != nil && ev.Outcome.Type == "cancelled" {
+			status = RunCancelled
+		}
+		s.end(e, status)
+	case RunError:
+		s.end(e, RunFailed)
+	}
+}
+
+// start begins a run. The answer that it replaces disappears.
+func (s *State) start(e Entry) {
+	s.Run = &Run{ID: e.Ev.RunID, Status: RunRunning, Try: max(e.Try, 1), Started: e.TS}
+	m := e.Ev.Metadata
+	if m == nil {
+		return
+	}
+	s.Run.Question = m.Parley.Question
+	if old := m.Parley.Replaces; old != "" {
+		s.Messages = slices.DeleteFunc(s.Messages, func(m llm.Message) bool {
+			return m.Role != llm.User && runOf(m) == old
+		})
+	}
+}
+
+// rollBack takes away what an attempt left unfinished.
+func (s *State) rollBack() {
+	s.Messages = slices.DeleteFunc(s.Messages, func(m llm.Message) bool { return slices.Contains(s.Open, m.ID) })
+	s.Open, s.writing = nil, nil
+}
+
+// end closes the run and notes on its last message how it ended.
+func (s *State) end(e Entry, status RunStatus) {
+	for _, id := range slices.Clone(s.Open) {
+		s.close(id)
+	}
+	if s.Run == nil || s.Run.ID != e.Ev.RunID && e.Ev.RunID != "" {
+		s.Run = &Run{ID: e.Run, Try: max(e.Try, 1)}
+	}
+	s.Run.Status = status
+	m := s.last(s.Run.ID, e.TS)
+	d := details(&m.Metadata)
+	d.Status = string(status)
+	if end := e.Ev.Metadata; end != nil {
+		d.Model, d.TookMs = end.Parley.Model, end.Parley.TookMs
+	}
+	if len(e.Ev.Usage) > 0 {
+		d.Usage = &e.Ev.Usage[len(e.Ev.Usage)-1]
+	}
+	if status == RunFailed {
+		d.Failure = &llm.Failure{Code: e.Ev.Code, Message: e.Ev.Message}
+	}
+}
+
+// last returns the last thing that the assistant said in a run. A run that
+// ended without a word gets an empty message, so that its end is seen.
+func (s *State) last(run string, ts int64) *llm.Message {
+	for i := len(s.Messages) - 1; i >= 0; i-- {
+		if m := &s.Messages[i]; m.Role == llm.Assistant && runOf(*m) == run {
+			return m
+		}
+	}
+	return s.add(llm.Message{ID: run + ".end", Role: llm.Assistant}, run, ts)
+}
+
+func (s *State) add(m llm.Message, run string, ts int64) *llm.Message {
+	d := details(&m.Metadata)
+	d.Run, d.At = run, ts
+	s.Messages = append(s.Messages, m)
+	return &s.Messages[len(s.Messages)-1]
+}
+
+func (s *State) open(e Entry) {
+	id := e.Ev.MessageID
+	if slices.Contains(s.Open, id) {
+		return
+	}
+	role := llm.Assistant
+	if e.Ev.Type == ReasoningStart {
+		role = llm.Reasoning
+	}
+	if s.find(id) == nil {
+		s.add(llm.Message{ID: id, Role: role}, e.Run, e.TS)
+	}
+	s.Open = append(s.Open, id)
+	if s.writing == nil {
+		s.writing = map[string]*strings.Builder{}
+	}
+	s.writing[id] = &strings.Builder{}
+	s.writing[id].WriteString(s.find(id).Content)
+}
+
+func (s *State) close(id string) {
+	if b := s.writing[id]; b != nil {
+		s.find(id).Content = b.String()
+		delete(s.writing, id)
+	}
+	s.Open = slices.DeleteFunc(s.Open, func(o string) bool { return o == id })
+	if len(s.Open) == 0 {
+		s.Open = nil
+	}
+}
+
+func (s *State) find(id string) *llm.Message {
+	for i := len(s.Messages) - 1; i >= 0; i-- {
+		if s.Messages[i].ID == id {
+			return &s.Messages[i]
+		}
+	}
+	return nil
+}
+
+// Clone returns a State that shares nothing with s that either may change,
+// its open messages as far as they are written.
+func (s *State) Clone() State {
+	c := *s
+	c.Messages = slices.Clone(s.Messages)
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		m.ToolCalls = slices.Clone(m.ToolCalls)
+		m.Metadata = cloneMetadata(m.Metadata)
+		if b := s.writing[m.ID]; b != nil {
+			m.Content = b.String()
+		}
+	}
+	c.Queued, c.Open = slices.Clone(s.Queued), slices.Clone(s.Open)
+	if s.Run != nil {
+		r := *s.Run
+		c.Run = &r
+	}
+	c.reopen()
+	return c
+}
+
+// reopen makes the builders of open messages from their content so far.
+func (s *State) reopen() {
+	s.writing = nil
+	for _, id := range s.Open {
+		m := s.find(id)
+		if m == nil {
+			continue
+		}
+		if s.writing == nil {
+			s.writing = map[string]*strings.Builder{}
+		}
+		s.writing[id] = &strings.Builder{}
+		s.writing[id].WriteString(m.Content)
+	}
+}
+
+func cloneMetadata(m *llm.Metadata) *llm.Metadata {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	return &c
+}
+
+func details(m **llm.Metadata) *llm.Details {
+	if *m == nil {
+		*m = &llm.Metadata{}
+	}
+	return &(*m).Parley
+}
+
+func runOf(m llm.Message) string {
+	if m.Metadata == nil {
+		return ""
+	}
+	return m.Metadata.Parley.Run
+}
+
+func has(ms []llm.Message, id string) bool {
+	return slices.ContainsFunc(ms, func(m llm.Message) bool { return m.ID == id })
+}

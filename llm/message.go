@@ -1,0 +1,121 @@
+// Package llm is how an agent thinks: the messages of a conversation, models
+// that answer them, and the loop of model turns and tool calls between a
+// question and its answer. It knows nothing of logs, stores or connections.
+package llm
+
+import (
+	"encoding/json"
+
+	"parley/tools"
+)
+
+// A Role says whose words a message holds.
+type Role string
+
+// The roles, as AG-UI 1.0 and the model APIs name them.
+const (
+	System    Role = "system"
+	User      Role = "user"
+	Assistant Role = "assistant"
+	ToolRole  Role = "tool"
+	Reasoning Role = "reasoning" // shown to people, never sent back to a model
+)
+
+// A Message is one turn of a conversation. Its JSON form is AG-UI 1.0's
+// message; what Parley adds is under metadata.parley.
+type Message struct {
+	ID         string     `json:"id"`
+	Role       Role       `json:"role"`
+	Content    string     `json:"content,omitempty"`
+	ToolCalls  []ToolCall `json:"toolCalls,omitempty"`  // of an assistant
+	ToolCallID string     `json:"toolCallId,omitempty"` // of a tool: the call it answers
+	Error      string     `json:"error,omitempty"`      // of a tool: why it failed
+	Metadata   *Metadata  `json:"metadata,omitempty"`
+}
+
+// A ToolCall is a model's request to use a tool.
+type ToolCall struct {
+	ID       string    `json:"id"`
+	Type     string    `json:"type"` // "function"
+	Function Function  `json:"function"`
+	Metadata *Metadata `json:"metadata,omitempty"`
+}
+
+// A Function names the tool of a call and its arguments: the text of a JSON
+// object.
+type Function struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+// NewToolCall returns a call of the named tool.
+func NewToolCall(id, name, arguments string) ToolCall {
+	return ToolCall{ID: id, Type: "function", Function: Function{Name: name, Arguments: arguments}}
+}
+
+// Raw returns the arguments as JSON.
+func (c ToolCall) Raw() json.RawMessage { return json.RawMessage(c.Function.Arguments) }
+
+// Metadata wraps what Parley knows of a message or call besides AG-UI's
+// fields.
+type Metadata struct {
+	Parley Details `json:"parley"`
+}
+
+// Details are Parley's own data about a message or a tool call.
+type Details struct {
+	Run string `json:"run,omitempty"`
+	At  int64  `json:"at,omitempty"` // when it began, ms since 1970
+
+	// Of what a person said.
+	ClientID string `json:"clientId,omitempty"`
+
+	// Of a run's beginning: the message that it answers and the run whose
+	// answer it replaces.
+	Question string `json:"question,omitempty"`
+	Replaces string `json:"replaces,omitempty"`
+
+	// Of a tool call: where it goes.
+	Method string       `json:"method,omitempty"`
+	Host   string       `json:"host,omitempty"`
+	Effect tools.Effect `json:"effect,omitempty"`
+
+	// Of a tool's result.
+	Outcome *tools.Outcome `json:"outcome,omitempty"`
+	Sources []tools.Source `json:"sources,omitempty"`
+
+	// Of the last message of a run: how the run ended.
+	Status  string   `json:"status,omitempty"` // finished, cancelled, failed
+	Failure *Failure `json:"failure,omitempty"`
+	Model   string   `json:"model,omitempty"`
+	Usage   *Usage   `json:"usage,omitempty"`
+	TookMs  int64    `json:"tookMs,omitempty"`
+}
+
+// A Failure says to people why a run has no whole answer.
+type Failure struct {
+	Code    string `json:"code"`    // stable, e.g. "model_unavailable"
+	Message string `json:"message"` // what happened and what to do
+}
+
+// Usage counts a model's tokens, in AG-UI 1.0's names.
+type Usage struct {
+	Provider     string `json:"provider,omitempty"`
+	Model        string `json:"model,omitempty"`
+	Input        int    `json:"inputTokens,omitempty"`
+	Output       int    `json:"outputTokens,omitempty"`
+	Total        int    `json:"totalTokens,omitempty"`
+	Reasoning    int    `json:"reasoningTokens,omitempty"`
+	CachedInput  int    `json:"cachedInputTokens,omitempty"`
+	CacheWritten int    `json:"cacheWriteInputTokens,omitempty"`
+}
+
+// Add returns the sum of two usages, named as the later one is.
+func (u Usage) Add(v Usage) Usage {
+	return Usage{
+		Provider: v.Provider, Model: v.Model,
+		Input: u.Input + v.Input, Output: u.Output + v.Output, Total: u.Total + v.Total,
+		Reasoning: u.Reasoning + v.Reasoning, CachedInput: u.CachedInput + v.CachedInput,
+		CacheWritten: u.CacheWritten + v.CacheWritten,
+	}
+}

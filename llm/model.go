@@ -1,0 +1,51 @@
+package llm
+
+import (
+	"context"
+	"iter"
+
+	"parley/tools"
+)
+
+// A Model answers requests piece by piece. All methods may be called
+// concurrently.
+//
+// Stream must yield pieces in the order in which they come and end with
+// either one [Chunk] whose Finish is set, which the model itself must have
+// said, or one error. A stream that just ends is not an answer: it must yield
+// an [*Error] of kind [Truncated]. When ctx ends, Stream must yield ctx's
+// error and leave nothing running, as when the consumer stops.
+type Model interface {
+	Name() string
+	Stream(ctx context.Context, req Request) iter.Seq2[Chunk, error]
+}
+
+// A Request is what a model is asked.
+type Request struct {
+	System      string       // instructions; empty for none
+	Messages    []Message    // Reasoning messages are left out by providers
+	Tools       []tools.Spec // that the model may call
+	NoTools     bool         // Tools are known but must not be called now
+	Temperature *float64     // nil: the provider's default, not sent
+	MaxTokens   int          // of the answer; 0: the provider's default, not sent
+}
+
+// A Chunk is one piece of an answer. Any of its fields may be set.
+type Chunk struct {
+	Text      string
+	Reasoning string
+	Call      *ToolCall // whole, its arguments a valid JSON object
+	Usage     *Usage    // replaces what came before
+	Finish    Finish    // set on the last chunk only
+}
+
+// A Finish is why a model ended its turn.
+type Finish string
+
+// The reasons, in OpenAI's terms.
+const (
+	FinishStop    Finish = "stop"
+	FinishLength  Finish = "length"
+	FinishTools   Finish = "tool_calls"
+	FinishRefused Finish = "content_filter" // a refusal, by the model or a filter
+)

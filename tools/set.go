@@ -1,0 +1,75 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+)
+
+// A Set is the tools that one run may use. It does not change.
+type Set struct {
+	byName map[string]Tool
+	specs  []Spec // by name
+}
+
+// NewSet returns a set of ts; of two with one name the later wins.
+func NewSet(ts ...Tool) *Set {
+	s := &Set{byName: make(map[string]Tool, len(ts))}
+	for _, t := range ts {
+		s.byName[t.Spec().Name] = t
+	}
+	for _, t := range s.byName {
+		s.specs = append(s.specs, t.Spec())
+	}
+	slices.SortFunc(s.specs, func(a, b Spec) int { return cmp.Compare(a.Name, b.Name) })
+	return s
+}
+
+// Specs returns what the set holds, ordered by name. The caller must not
+// change it.
+func (s *Set) Specs() []Spec {
+	if s == nil {
+		return nil
+	}
+	return s.specs
+}
+
+// Spec returns the description of one tool.
+func (s *Set) Spec(name string) (Spec, bool) {
+	if s == nil || s.byName[name] == nil {
+		return Spec{}, false
+	}
+	return s.byName[name].Spec(), true
+}
+
+// Call calls a tool of the set. It never fails: a tool that is not there,
+// returned an error or panicked is a failed Result.
+func (s *Set) Call(ctx context.Context, call Call) (res Result) {
+	var t Tool
+	if s != nil {
+		t = s.byName[call.Name]
+	}
+	if t == nil {
+		return Failure("there is no tool named %q", call.Name)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			res = Failure("the tool %s broke down", call.Name)
+		}
+	}()
+	res, err := t.Call(ctx, call)
+	if err != nil {
+		res = Failure("the tool %s could not be called: %v", call.Name, err)
+	}
+	if res.Content == "" {
+		res.Content = "(the tool returned nothing)"
+	}
+	return res
+}
+
+// Failure returns the Result of a call that failed for the reason given.
+func Failure(format string, args ...any) Result {
+	reason := fmt.Sprintf(format, args...)
+	return Result{Content: "Error: " + reason, Failed: true, Outcome: Outcome{Failed: true, Reason: reason}}
+}

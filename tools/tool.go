@@ -1,0 +1,89 @@
+// Package tools is what an agent can do: call tools, most of them REST
+// endpoints that their owners registered as data.
+//
+// A tool that fails is not an error of Parley's: its failure is a [Result]
+// that the model reads and can react to. Tools know nothing of models,
+// conversations or Redis.
+package tools
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// An Effect says what calling a tool may do to the world, and with it what a
+// replica may do about a call whose outcome it does not know.
+type Effect string
+
+// The three effects.
+const (
+	Safe       Effect = "safe"       // reads only: may be called again
+	Idempotent Effect = "idempotent" // may be called again with the same Idempotency-Key
+	Unsafe     Effect = "unsafe"     // runs at most once
+)
+
+// A Spec describes a tool to models and to people.
+type Spec struct {
+	Name        string          `json:"name"` // see [NamePattern]
+	Description string          `json:"description"`
+	Parameters  json.RawMessage `json:"parameters"` // a JSON Schema of type object
+	Effect      Effect          `json:"effect"`
+
+	// Method and Host say where a call goes. They are shown to people and
+	// are empty for tools without a network.
+	Method string `json:"method,omitempty"`
+	Host   string `json:"host,omitempty"`
+}
+
+// A Call is one request to use a tool.
+type Call struct {
+	ID         string          // unique over everything Parley ever calls; sent as Idempotency-Key
+	Name       string          // of the tool
+	Arguments  json.RawMessage // a JSON object
+	Generation uint64          // of the conversation's writer; sent as Parley-Generation, 0 for none
+}
+
+// A Result is what came of a [Call].
+type Result struct {
+	Content string // what the model reads; never empty
+	Failed  bool   // Content then says what went wrong and what could be changed
+	Outcome Outcome
+	Sources []Source // passages that an answer may cite
+}
+
+// An Outcome is what people are shown of a call besides its content.
+type Outcome struct {
+	Method    string `json:"method,omitempty"`
+	Host      string `json:"host,omitempty"`
+	Status    int    `json:"status,omitempty"` // HTTP status of the last answer, 0 if there was none
+	LatencyMs int64  `json:"latencyMs"`
+	Requests  int    `json:"requests,omitempty"` // HTTP requests made, steps included
+	Bytes     int64  `json:"bytes,omitempty"`    // of the answers' bodies as read
+	Cut       bool   `json:"cut,omitempty"`      // the content was cut to the size cap
+	Failed    bool   `json:"failed,omitempty"`
+	Reason    string `json:"reason,omitempty"` // of a failure, one line
+}
+
+// A Source is a passage that an answer can cite as [Ref].
+type Source struct {
+	Ref      string   `json:"ref"` // "document:chunk", e.g. "architecture:12"
+	Document string   `json:"document"`
+	Title    string   `json:"title"`
+	Headings []string `json:"headings,omitempty"`
+	Text     string   `json:"text"`
+	Start    int      `json:"start"` // offsets into the document's text, in runes
+	End      int      `json:"end"`
+}
+
+// A Tool does one thing for an agent. All methods may be called concurrently.
+//
+// Call returns a failure of the tool as a [Result]. It must return an error
+// only if ctx ended or the tool could not be tried at all; the caller turns
+// that into a failed Result as well.
+type Tool interface {
+	Spec() Spec
+	Call(ctx context.Context, call Call) (Result, error)
+}
+
+// NamePattern is what a tool's name must match: what every model API takes.
+const NamePattern = `^[a-zA-Z0-9_-]{1,64}$`
