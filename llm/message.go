@@ -86,6 +86,7 @@ type Details struct {
 
 	// Of the last message of a run: how the run ended.
 	Status  string   `json:"status,omitempty"` // finished, cancelled, failed
+	Finish  Finish   `json:"finish,omitempty"` // why the model ended, if not because it was done
 	Failure *Failure `json:"failure,omitempty"`
 	Model   string   `json:"model,omitempty"`
 	Usage   *Usage   `json:"usage,omitempty"`

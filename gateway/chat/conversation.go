@@ -27,6 +27,10 @@ var (
 
 	// ErrNotFound is returned for what is not there, or is not the asker's.
 	ErrNotFound = fs.ErrNotExist
+
+	// ErrFull is returned by a store that has no room for a change. Nothing of
+	// the change is stored, and what was stored before is still there.
+	ErrFull = errors.New("the disk is full: free some space and try again")
 )
 
 // A Conversation is what is known of a conversation besides its messages.

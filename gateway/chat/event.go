@@ -1,6 +1,9 @@
 package chat
 
 import (
+	"encoding/json"
+	"fmt"
+
 	"parley/llm"
 )
 
@@ -82,4 +85,13 @@ type Entry struct {
 	Try int      `json:"try,omitempty"` // attempt at the run, from 1
 	TS  int64    `json:"ts"`            // ms since 1970, by the writer's clock
 	Ev  Event    `json:"ev"`
+}
+
+// DecodeEntry reads an entry's JSON form.
+func DecodeEntry(b []byte) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, fmt.Errorf("chat: entry: %w", err)
+	}
+	return e, nil
 }

@@ -144,7 +144,7 @@ func (s *State) end(e Entry, status RunStatus) {
 	d := details(&m.Metadata)
 	d.Status = string(status)
 	if end := e.Ev.Metadata; end != nil {
-		d.Model, d.TookMs = end.Parley.Model, end.Parley.TookMs
+		d.Model, d.TookMs, d.Finish = end.Parley.Model, end.Parley.TookMs, end.Parley.Finish
 	}
 	if len(e.Ev.Usage) > 0 {
 		d.Usage = &e.Ev.Usage[len(e.Ev.Usage)-1]
@@ -274,4 +274,14 @@ func runOf(m llm.Message) string {
 
 func has(ms []llm.Message, id string) bool {
 	return slices.ContainsFunc(ms, func(m llm.Message) bool { return m.ID == id })
+}
+
+// RunMessages returns what a run has said so far, its open messages left out.
+func (s *State) RunMessages(run string) (ms []llm.Message) {
+	for _, m := range s.Messages {
+		if m.Role != llm.User && runOf(m) == run && !slices.Contains(s.Open, m.ID) {
+			ms = append(ms, m)
+		}
+	}
+	return ms
 }

@@ -1,0 +1,169 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+)
+
+// A Follower reads one conversation from a position of its own, at its own
+// pace. Take must not be called concurrently with itself.
+type Follower struct {
+	room *room
+	wake func()
+
+	// Owned by whoever calls Take; at is also read by the room under its mu.
+	at      Position
+	fresh   bool // has nothing yet
+	checked bool // at is known to have been in the log
+}
+
+// A Delivery is what a follower is to be given next. Either Snapshot is set,
+// which replaces what the follower has of the conversation's latest messages,
+// or Entries follow what it has without a hole. Both empty: nothing for now.
+type Delivery struct {
+	At       Position // where the follower stands with it
+	Snapshot json.RawMessage
+	Reason   string // of a snapshot: joined, rollback, trimmed
+	Entries  []Encoded
+}
+
+// An Encoded entry is shared by all followers and must not be changed.
+type Encoded struct {
+	At    Position
+	Raw   []byte // JSON of the entry
+	Frame []byte // what HubOptions.Frame made of it
+}
+
+// Empty reports whether there is nothing to deliver.
+func (d Delivery) Empty() bool { return d.Snapshot == nil && len(d.Entries) == 0 }
+
+// Take returns what lies behind the follower's position, at most limit
+// entries, and moves it. It reads the log if the room does not reach back so
+// far, and does not wait for anything to happen.
+func (f *Follower) Take(ctx context.Context, limit int) (Delivery, error) {
+	r := f.room
+	r.mu.Lock()
+	if !r.live {
+		r.mu.Unlock()
+		return Delivery{}, nil
+	}
+	if f.fresh {
+		r.mu.Unlock()
+		return f.snapshot(ctx, "joined")
+	}
+	i, ok := r.find(f.at)
+	ahead := r.head.Before(f.at)
+	if ok && !ahead {
+		d := f.fromRing(r.ring[i:], limit)
+		f.checked = true
+		r.idle()
+		r.mu.Unlock()
+		return d, nil
+	}
+	r.mu.Unlock()
+	if ahead {
+		return f.ahead(ctx)
+	}
+	return f.fromLog(ctx, limit)
+}
+
+// ahead deals with a position beyond what the room has heard: its bells are
+// on their way, or the log was lost, or there never was such an entry.
+func (f *Follower) ahead(ctx context.Context) (Delivery, error) {
+	if f.checked {
+		return Delivery{}, nil
+	}
+	head, err := f.room.hub.log.head(ctx, f.room.conv)
+	if err != nil {
+		return Delivery{}, err
+	}
+	f.checked = true
+	if head.Before(f.at) {
+		return f.snapshot(ctx, "trimmed")
+	}
+	return Delivery{}, nil
+}
+
+// fromRing requires the room's mu.
+func (f *Follower) fromRing(items []ringItem, limit int) Delivery {
+	var d Delivery
+	for _, it := range items[:min(limit, len(items))] {
+		if it.at.N == 0 && !(it.prev == f.at && it.same) {
+			if len(d.Entries) > 0 {
+				break
+			}
+			f.at = it.at
+			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback"}
+		}
+		d.Entries = append(d.Entries, Encoded{it.at, it.raw, it.framed})
+		f.at = it.at
+	}
+	d.At = f.at
+	return d
+}
+
+// fromLog reads what the ring no longer has.
+func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
+	rs, err := f.room.hub.behind(f.room.conv, f.at)
+	if err != nil {
+		return Delivery{}, err
+	}
+	r := f.room
+	r.mu.Lock()
+	items := r.items(f.at, rs)
+	if len(items) > 0 {
+		d := f.fromRing(items, limit)
+		r.mu.Unlock()
+		return d, nil
+	}
+	r.mu.Unlock()
+	return f.snapshot(ctx, "trimmed")
+}
+
+func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error) {
+	s, at, err := f.room.hub.snapshot(ctx, f.room.conv)
+	if err != nil {
+		return Delivery{}, err
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return Delivery{}, err
+	}
+	f.room.mu.Lock()
+	f.at, f.fresh, f.checked = at, false, true
+	f.room.mu.Unlock()
+	return Delivery{At: at, Snapshot: b, Reason: reason}, nil
+}
+
+// Leave ends the following. wake may be called once more.
+func (f *Follower) Leave() { f.room.hub.leave(f) }
+
+// Follow yields what a conversation brings behind a position, first what is
+// there and then each delivery as it comes, until ctx ends.
+func (h *Hub) Follow(ctx context.Context, conv string, after Position) iter.Seq2[Delivery, error] {
+	return func(yield func(Delivery, error) bool) {
+		bell := make(chan struct{}, 1)
+		f := h.Join(conv, after, func() { signal(bell) })
+		defer f.Leave()
+		for {
+			d, err := f.Take(ctx, readSize)
+			if err != nil {
+				yield(Delivery{}, err)
+				return
+			}
+			if !d.Empty() {
+				if !yield(d, nil) {
+					return
+				}
+				continue
+			}
+			select {
+			case <-bell:
+			case <-ctx.Done():
+				yield(Delivery{}, ctx.Err())
+				return
+			}
+		}
+	}
+}

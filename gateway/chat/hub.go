@@ -1,0 +1,191 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+)
+
+// HubOptions are the settings of a [Hub].
+type HubOptions struct {
+	// Cold returns a conversation as the store has it, for when Redis has no
+	// log of it, and a position that lies before everything that comes.
+	Cold func(ctx context.Context, conv string) (State, Position, error)
+
+	// Frame encodes an entry for the wire, once for all followers. Nil: none.
+	Frame func(conv string, raw []byte) []byte
+
+	CheckEvery time.Duration // how often the heads of logs with a run are looked at: 2 s
+	RingSize   int           // entries kept in memory of each followed conversation: 512
+}
+
+// A Hub lets any number of local followers read conversations for the price
+// of one Redis subscription each.
+//
+// What is published only rings the bell: a room follows the log from its own
+// position, and a follower reads the room's ring, or the log, from its own. A
+// bell that is lost, late or doubled makes an entry late, never lost or
+// doubled; and nothing is queued for anyone.
+//
+// All methods may be called concurrently.
+type Hub struct {
+	rdb   redis.UniversalClient
+	bus   *Bus
+	log   *Log
+	inbox *Inbox
+	o     HubOptions
+	reads singleflight.Group // one snapshot a conversation at a time
+
+	ctx  context.Context // of Run; ends what rooms have under way
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu    sync.Mutex
+	rooms map[string]*room // by conversation
+}
+
+// NewHub returns a hub of the conversations in rdb.
+func NewHub(rdb redis.UniversalClient, bus *Bus, o HubOptions) *Hub {
+	o.CheckEvery = positive(o.CheckEvery, 2*time.Second)
+	if o.RingSize <= 0 {
+		o.RingSize = 512
+	}
+	if o.Cold == nil {
+		o.Cold = func(context.Context, string) (State, Position, error) { return State{}, Position{}, nil }
+	}
+	h := &Hub{rdb: rdb, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), o: o, rooms: map[string]*room{}}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	return h
+}
+
+// Run looks at the heads of followed logs until ctx ends, since the bell of a
+// log's very last entry may have been lost. Then it ends what rooms do.
+func (h *Hub) Run(ctx context.Context) error {
+	tick := time.NewTicker(h.o.CheckEvery)
+	defer tick.Stop()
+	defer h.wg.Wait()
+	defer h.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			h.checkHeads(ctx)
+		}
+	}
+}
+
+// checkHeads looks at all logs with an active run in one batch.
+func (h *Hub) checkHeads(ctx context.Context) {
+	rooms := h.activeRooms()
+	if len(rooms) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.o.CheckEvery)
+	defer cancel()
+	pipe := h.rdb.Pipeline()
+	heads := make([]*redis.XMessageSliceCmd, len(rooms))
+	for i, r := range rooms {
+		heads[i] = pipe.XRevRangeN(ctx, keysOf(r.conv).log, "+", "-", 1)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, r := range rooms {
+		rs, err := records(heads[i].Val(), heads[i].Err(), r.conv)
+		if err == nil && len(rs) == 1 {
+			r.behind(rs[0].at)
+		}
+	}
+}
+
+func (h *Hub) activeRooms() (rooms []*room) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.rooms {
+		if r.isActive() {
+			rooms = append(rooms, r)
+		}
+	}
+	return rooms
+}
+
+// Join returns a follower of a conversation that stands at a position; the
+// zero Position is before everything, and gets a snapshot first. wake is
+// called, on goroutines that must not be blocked, whenever [Follower.Take]
+// may have something new.
+func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.rooms[conv]
+	if r == nil {
+		r = &room{hub: h, conv: conv, followers: map[*Follower]struct{}{}}
+		r.listener = &listener{message: r.bell, joined: r.joined}
+		h.rooms[conv] = r
+		h.wg.Go(r.subscribe)
+	}
+	f := &Follower{room: r, wake: wake, at: at, fresh: at.IsZero()}
+	r.mu.Lock()
+	r.followers[f] = struct{}{}
+	r.mu.Unlock()
+	return f
+}
+
+func (h *Hub) leave(f *Follower) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := f.room
+	r.mu.Lock()
+	delete(r.followers, f)
+	empty := len(r.followers) == 0
+	r.mu.Unlock()
+	if empty && h.rooms[r.conv] == r {
+		delete(h.rooms, r.conv)
+		h.wg.Go(r.unsubscribe)
+	}
+}
+
+// Active reports whether a run of a followed conversation goes on.
+func (f *Follower) Active() bool { return f.room.isActive() }
+
+// snapshot returns the conversation as it is now: what its log adds up to, or
+// what the store has. Followers that ask at the same time share the read.
+func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error) {
+	type result struct {
+		s  State
+		at Position
+	}
+	v, err, _ := h.reads.Do("fold "+conv, func() (any, error) {
+		ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+		defer cancel()
+		s, at, err := h.log.Fold(ctx, conv)
+		if err == nil && at.IsZero() {
+			s, at, err = h.o.Cold(ctx, conv)
+		}
+		return result{s, at}, err
+	})
+	if err != nil {
+		return State{}, Position{}, fmt.Errorf("chat: snapshot of %s: %w", conv, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return State{}, Position{}, err
+	}
+	r := v.(result)
+	return r.s.Clone(), r.at, nil
+}
+
+// behind returns what a log has behind a position. Followers that come back
+// to one position at the same time share the read.
+func (h *Hub) behind(conv string, at Position) ([]record, error) {
+	v, err, _ := h.reads.Do("after "+conv+" "+at.String(), func() (any, error) {
+		ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+		defer cancel()
+		return h.log.after(ctx, conv, at)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.([]record), nil
+}

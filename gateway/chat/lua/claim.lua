@@ -1,0 +1,27 @@
+-- Begins a new generation of a conversation: for a new writer if it is due
+-- and nobody's, or for the writer in doubt, which names the generation that
+-- it held. The same nonce gets the same answer again.
+-- KEYS own in due
+-- ARGV conv inc ttl force min-idle nonce held store-generation own-ttl
+-- returns {1, generation, takeover}, {0} it has a writer, {-1} fenced, {-3} nothing is due
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local o = redis.call('HMGET', KEYS[1], 'gen', 'nonce', 'lease', 'prog')
+local g = o[1]
+if o[2] ~= ARGV[6] then
+  if ARGV[7] ~= '' then
+    if o[1] and o[1] ~= ARGV[7] then return {-1} end
+  else
+    if redis.call('LLEN', KEYS[2]) == 0 then
+      redis.call('ZREM', KEYS[3], ARGV[1])
+      return {-3}
+    end
+    if o[3] and tonumber(o[3]) > now and (ARGV[4] ~= '1' or now - tonumber(o[4]) < tonumber(ARGV[5])) then return {0} end
+  end
+  g = string.format('%.0f', math.max(now, (tonumber(o[1]) or 0) + 1, tonumber(ARGV[8]) + 1))
+end
+local lease = string.format('%.0f', now + tonumber(ARGV[3]))
+redis.call('HSET', KEYS[1], 'gen', g, 'inc', ARGV[2], 'nonce', ARGV[6], 'lease', lease, 'prog', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], ARGV[9])
+redis.call('ZADD', KEYS[3], lease, ARGV[1])
+return {1, g}

@@ -1,0 +1,124 @@
+package chat
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A publisher sends what all conversations of a replica have to append, in
+// shared pipelines of XADD and PUBLISH. One pipeline is under way at a time:
+// what is put meanwhile goes with the next, so that load makes pipelines
+// longer and never a queue.
+type publisher struct {
+	rdb    redis.UniversalClient
+	linger time.Duration // how long a pipeline waits for others right behind another
+
+	mu    sync.Mutex
+	ready []*Lease      // have something queued; owned by mu
+	kick  chan struct{} // 1 slot
+}
+
+// A parcel is what one lease sends in one pipeline.
+type parcel struct {
+	lease   *Lease
+	gen     uint64
+	records []record
+	adds    []*redis.StringCmd
+}
+
+func newPublisher(rdb redis.UniversalClient, linger time.Duration) *publisher {
+	return &publisher{rdb: rdb, linger: linger, kick: make(chan struct{}, 1)}
+}
+
+// offer says that l has something to send. l is in ready at most once.
+func (p *publisher) offer(l *Lease) {
+	p.mu.Lock()
+	p.ready = append(p.ready, l)
+	p.mu.Unlock()
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (p *publisher) run(ctx context.Context) {
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.kick:
+		}
+		if p.linger > 0 && time.Since(last) < 2*p.linger {
+			pauseFor(ctx, p.linger)
+		}
+		p.send()
+		last = time.Now()
+	}
+}
+
+// send brings everything that is queued to Redis.
+func (p *publisher) send() {
+	p.mu.Lock()
+	ready := p.ready
+	p.ready = nil
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	pipe := p.rdb.Pipeline()
+	parcels := make([]parcel, 0, len(ready))
+	for _, l := range ready {
+		if pc := l.take(); len(pc.records) > 0 {
+			pc.write(ctx, pipe)
+			parcels = append(parcels, pc)
+		}
+	}
+	if len(parcels) == 0 {
+		return
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for _, pc := range parcels {
+		pc.lease.sent(pc)
+	}
+}
+
+func (pc *parcel) write(ctx context.Context, pipe redis.Pipeliner) {
+	k := pc.lease.keys
+	for _, r := range pc.records {
+		pc.adds = append(pc.adds, pipe.XAdd(ctx, &redis.XAddArgs{Stream: k.log, ID: r.at.String(), Values: []any{field, r.raw}}))
+		pipe.Publish(ctx, k.bell, r.bell())
+	}
+}
+
+// err returns the first error of an append. It never means that nothing was
+// appended.
+func (pc *parcel) err() error {
+	for _, a := range pc.adds {
+		if a.Err() != nil {
+			return a.Err()
+		}
+	}
+	return nil
+}
+
+// maxBell is the size above which an entry is rung as its bare id, and read.
+const maxBell = 8 << 10
+
+func (r record) bell() string {
+	if len(r.raw) > maxBell {
+		return `{"at":"` + r.at.String() + `"}`
+	}
+	return r.raw
+}
+
+func pauseFor(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,285 @@
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/llm"
+)
+
+// An Archive is what a claim needs of the store. The store defines it by its
+// own suite of tests.
+type Archive interface {
+	// Claimed remembers a generation. It returns [ErrFenced] if the
+	// conversation has this or a later one by another nonce.
+	Claimed(ctx context.Context, conv string, generation uint64, nonce string) error
+	Generation(ctx context.Context, conv string) (uint64, error)
+	History(ctx context.Context, conv, before string, limit int) (msgs []llm.Message, next string, err error)
+	RunRecord(ctx context.Context, run string) (RunRecord, error)
+}
+
+// QueueOptions are the settings of a [Queue]. Zero values are the defaults.
+type QueueOptions struct {
+	TTL    time.Duration // of a lease, unless it is renewed: 2 s
+	Linger time.Duration // of a pipeline right behind another: 1 ms; negative for none
+	LogTTL time.Duration // how far back a log reaches once nobody writes it: 10 min
+}
+
+// A Queue holds the conversations that are due.
+//
+// Whether a conversation was just asked or its replica just died makes no
+// difference: it is due, and whoever claims it goes on from what its log has.
+// There is no recovery apart from the way every answer is begun.
+//
+// All methods may be called concurrently.
+type Queue struct {
+	rdb       redis.UniversalClient
+	archive   Archive
+	bus       *Bus
+	log       *Log
+	inbox     *Inbox
+	pub       *publisher
+	inc       string
+	ttl       time.Duration
+	heartbeat time.Duration
+	logTTL    time.Duration
+
+	due chan string // conversations that somebody says are due
+
+	mu      sync.Mutex
+	leases  map[string]*Lease // held by this process
+	settled time.Time         // no claim of another's conversation before: leases could not be renewed
+}
+
+// NewQueue returns the queue of the conversations in rdb.
+func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptions) *Queue {
+	q := &Queue{
+		rdb: rdb, archive: archive, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), inc: bus.Incarnation(),
+		ttl: positive(o.TTL, 2*time.Second), logTTL: positive(o.LogTTL, logTTL),
+		due: make(chan string, 256), leases: map[string]*Lease{},
+	}
+	q.heartbeat = q.ttl / 4
+	linger := o.Linger
+	if linger == 0 {
+		linger = time.Millisecond
+	}
+	q.pub = newPublisher(rdb, linger)
+	return q
+}
+
+// Run serves the leases of this process until ctx ends, after which nothing
+// that is put reaches a log.
+func (q *Queue) Run(ctx context.Context) error {
+	for channel, f := range map[string]func(string){livePrefix + q.inc: q.poke, wakeChannel: q.hint} {
+		if err := q.bus.listen(ctx, channel, &listener{message: f}); err != nil && ctx.Err() == nil {
+			// The bus subscribes again as soon as it has a connection.
+			q.trouble()
+		}
+	}
+	q.pub.run(ctx)
+	return nil
+}
+
+// Incarnation returns the name of this process.
+func (q *Queue) Incarnation() string { return q.inc }
+
+// Due yields conversations that may be due: hints, which may be lost.
+func (q *Queue) Due() <-chan string { return q.due }
+
+// hint must not block: it runs on the bus's reader.
+func (q *Queue) hint(conv string) {
+	select {
+	case q.due <- conv:
+	default: // the next scan finds it
+	}
+}
+
+func (q *Queue) poke(conv string) {
+	q.mu.Lock()
+	l := q.leases[conv]
+	q.mu.Unlock()
+	if l != nil {
+		signal(l.poked)
+	} else if conv != "" {
+		q.hint(conv)
+	}
+}
+
+// Wake tells all replicas that a conversation is due, when this one does not
+// claim it.
+func (q *Queue) Wake(ctx context.Context, conv string) {
+	_ = q.rdb.Publish(ctx, wakeChannel, conv).Err() // a hint
+}
+
+// trouble notes that Redis failed: for one ttl nothing that may be another's
+// is claimed, since nobody could renew.
+func (q *Queue) trouble() {
+	q.mu.Lock()
+	q.settled = time.Now().Add(q.ttl)
+	q.mu.Unlock()
+}
+
+func (q *Queue) forget(l *Lease) {
+	q.mu.Lock()
+	if q.leases[l.Conversation] == l {
+		delete(q.leases, l.Conversation)
+	}
+	q.mu.Unlock()
+}
+
+// Holds reports whether this process holds a conversation's lease.
+func (q *Queue) Holds(conv string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.leases[conv] != nil
+}
+
+// Scan returns conversations whose lease has run out or that nobody has
+// claimed, at most limit, the longest due first within each partition.
+func (q *Queue) Scan(ctx context.Context, limit int) ([]string, error) {
+	q.mu.Lock()
+	wait := time.Now().Before(q.settled)
+	q.mu.Unlock()
+	if wait {
+		return nil, nil
+	}
+	pipe := q.rdb.Pipeline()
+	clock := pipe.Time(ctx)
+	looks := make([]*redis.ZSliceCmd, Partitions)
+	for p := range looks {
+		looks[p] = pipe.ZRangeWithScores(ctx, tag(p)+":due", 0, int64(limit-1))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		q.trouble()
+		return nil, fmt.Errorf("chat: scan: %w", err)
+	}
+	now := float64(clock.Val().UnixMilli())
+	var due []string
+	for _, look := range looks {
+		for _, z := range look.Val() {
+			if conv, ok := z.Member.(string); ok && z.Score <= now && !q.Holds(conv) && len(due) < limit {
+				due = append(due, conv)
+			}
+		}
+	}
+	return due, nil
+}
+
+// Claim returns the lease of a conversation, or nil if it is not due or has a
+// writer.
+func (q *Queue) Claim(ctx context.Context, conv string) (*Lease, error) {
+	if q.Holds(conv) {
+		return nil, nil
+	}
+	sent := time.Now()
+	gen, err := q.claim(ctx, conv, rand.Text(), 0, false)
+	if errors.Is(err, ErrFenced) || errors.Is(err, errNotDue) {
+		return nil, nil
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil, q.drop(ctx, conv)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := q.lease(ctx, conv, gen)
+	same, err := l.load(ctx)
+	if err == nil {
+		err = l.open(gen, "claim", sent, same)
+	}
+	if err != nil {
+		l.stop(err)
+		return nil, err
+	}
+	q.mu.Lock()
+	q.leases[conv] = l
+	q.mu.Unlock()
+	go l.keep()
+	return l, nil
+}
+
+func (q *Queue) lease(ctx context.Context, conv string, gen uint64) *Lease {
+	l := &Lease{
+		Conversation: conv, q: q, keys: keysOf(conv), gen: gen,
+		done: make(chan struct{}), poked: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
+		changed: make(chan struct{}), spaced: make(chan struct{}),
+	}
+	l.ctx, l.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	return l
+}
+
+// drop forgets what waits for a conversation that was deleted.
+func (q *Queue) drop(ctx context.Context, conv string) error {
+	k := keysOf(conv)
+	pipe := q.rdb.TxPipeline()
+	pipe.Del(ctx, k.in, k.own)
+	pipe.ZRem(ctx, k.due, conv)
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// errNotDue says that there is nothing to claim.
+var errNotDue = errors.New("chat: not due")
+
+// claim begins a generation in Redis and has the store remember it, in this
+// order. held is the generation that a writer in doubt holds, or 0.
+func (q *Queue) claim(ctx context.Context, conv, nonce string, held uint64, force bool) (uint64, error) {
+	gen, err := q.claimRedis(ctx, conv, nonce, held, 0, force)
+	if err != nil {
+		return 0, err
+	}
+	err = q.archive.Claimed(ctx, conv, gen, nonce)
+	if !errors.Is(err, ErrFenced) {
+		return gen, err
+	}
+	// The store knows a later generation: Redis was wiped or rolled back, or
+	// its clock was set back. Or another writer came in between.
+	stored, err := q.archive.Generation(ctx, conv)
+	if err != nil {
+		return 0, err
+	}
+	if gen, err = q.claimRedis(ctx, conv, nonce+"'", gen, stored, false); err != nil {
+		return 0, err
+	}
+	return gen, q.archive.Claimed(ctx, conv, gen, nonce+"'")
+}
+
+func (q *Queue) claimRedis(ctx context.Context, conv, nonce string, held, stored uint64, force bool) (uint64, error) {
+	k := keysOf(conv)
+	heldArg, forceArg := "", "0"
+	if held > 0 {
+		heldArg = strconv.FormatUint(held, 10)
+	}
+	if force {
+		forceArg = "1"
+	}
+	v, err := claimScript.Run(ctx, q.rdb, []string{k.own, k.in, k.due},
+		conv, q.inc, q.ttl.Milliseconds(), forceArg, (q.heartbeat * 3 / 2).Milliseconds(), nonce, heldArg, stored, ownTTL.Milliseconds()).Slice()
+	if err != nil {
+		q.trouble()
+		return 0, fmt.Errorf("chat: claim %s: %w", conv, err)
+	}
+	switch code, _ := v[0].(int64); code {
+	case 1:
+		s, _ := v[1].(string)
+		return strconv.ParseUint(s, 10, 64)
+	case -1:
+		return 0, ErrFenced
+	default:
+		return 0, errNotDue
+	}
+}
+
+func positive(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}

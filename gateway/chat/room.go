@@ -1,0 +1,192 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A ringItem is an entry in its place, encoded once for all followers.
+type ringItem struct {
+	at     Position
+	prev   Position        // of a generation's first entry: what it follows
+	same   bool            // and whether its snapshot is what the entries up to prev add up to
+	snap   json.RawMessage // and that snapshot
+	raw    []byte          // the entry, without a snapshot
+	framed []byte          // the entry as it goes onto the wire
+}
+
+// A room is where a replica hears of one conversation. It stands at a
+// position of its own, head, and keeps a ring of the entries before it.
+type room struct {
+	hub      *Hub
+	conv     string
+	listener *listener
+
+	mu        sync.Mutex // guards all below; never held across a Redis call
+	followers map[*Follower]struct{}
+	base      Position // the ring begins behind it
+	ring      []ringItem
+	head      Position
+	live      bool // head is known, and every bell since has been heard
+	syncing   bool
+	again     bool // a bell came while syncing
+	active    bool // a run goes on
+	healed    time.Time
+}
+
+func (r *room) subscribe() {
+	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
+	defer cancel()
+	// A failed subscription is repeated by the bus when it has a connection.
+	_ = r.hub.bus.listen(ctx, keysOf(r.conv).bell, r.listener)
+}
+
+func (r *room) unsubscribe() {
+	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
+	defer cancel()
+	_ = r.hub.bus.leave(ctx, keysOf(r.conv).bell, r.listener)
+}
+
+// joined is told by the bus that bells will be heard from now on: what was
+// rung before must be read. It must not block.
+func (r *room) joined() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sync()
+}
+
+// behind reports that the log reaches to head.
+func (r *room) behind(head Position) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.head.Before(head) {
+		r.sync()
+	}
+}
+
+// bell takes an entry as it was published. It runs on the bus's reader and
+// must not block.
+func (r *room) bell(payload string) {
+	at, ok := bellPosition(payload)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.live || r.syncing {
+		r.again = true
+		return
+	}
+	if !r.head.Before(at) {
+		return
+	}
+	if !strings.Contains(payload, `"ev":`) { // rung as a bare id
+		r.sync()
+		return
+	}
+	it, ok := r.item(record{at, payload})
+	if !ok {
+		r.sync()
+		return
+	}
+	switch {
+	case follows(r.head, it), at.N == 0 && it.prev.Compare(r.head) <= 0:
+		r.push(it)
+		r.wakeAll()
+	default:
+		r.sync()
+	}
+}
+
+// bellPosition reads the position that an entry's JSON begins with.
+func bellPosition(payload string) (Position, bool) {
+	rest, ok := strings.CutPrefix(payload, `{"at":"`)
+	if !ok {
+		return Position{}, false
+	}
+	id, _, _ := strings.Cut(rest, `"`)
+	at, err := ParsePosition(id)
+	return at, err == nil && !at.IsZero()
+}
+
+// follows reports whether it comes right behind p, for whoever has seen all
+// up to p.
+func follows(p Position, it ringItem) bool {
+	return it.at == p.Next() || it.at.N == 0 && it.prev == p && p.Before(it.at)
+}
+
+// item prepares a record for the ring.
+func (r *room) item(rec record) (ringItem, bool) {
+	it := ringItem{at: rec.at, raw: []byte(rec.raw)}
+	if rec.at.N == 0 {
+		e, err := rec.entry()
+		if err != nil || e.Ev.Snapshot == nil {
+			return it, false
+		}
+		if e.Ev.Prev != nil {
+			it.prev = *e.Ev.Prev
+		}
+		it.same = e.Ev.Same
+		snap := e.Ev.Snapshot
+		it.snap, _ = json.Marshal(snap)
+		e.Ev.Snapshot = nil
+		it.raw, _ = json.Marshal(e)
+		r.active = snap.Active()
+	} else {
+		r.active = !endsRun(it.raw) && (r.active || beginsRun(it.raw))
+	}
+	if f := r.hub.o.Frame; f != nil {
+		it.framed = f(r.conv, it.raw)
+	}
+	return it, true
+}
+
+// endsRun and beginsRun look only at the start of an entry, where its type
+// stands.
+func endsRun(raw []byte) bool {
+	return bytes.Contains(raw, []byte(`"ev":{"type":"RUN_FINISHED"`)) || bytes.Contains(raw, []byte(`"ev":{"type":"RUN_ERROR"`))
+}
+
+func beginsRun(raw []byte) bool { return bytes.Contains(raw, []byte(`"ev":{"type":"RUN_STARTED"`)) }
+
+// push puts an item at the ring's end. It requires r.mu.
+func (r *room) push(it ringItem) {
+	r.head = it.at
+	r.ring = append(r.ring, it)
+	if over := len(r.ring) - r.hub.o.RingSize; over > 0 {
+		over = max(over, r.hub.o.RingSize/4)
+		r.base = r.ring[over-1].at
+		r.ring = slices.Clone(r.ring[over:])
+	}
+}
+
+func (r *room) wakeAll() {
+	for f := range r.followers {
+		f.wake()
+	}
+}
+
+func (r *room) isActive() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.active
+}
+
+// idle drops the ring of a room in which nothing goes on and everybody has
+// everything, so that an idle conversation costs little. It requires r.mu.
+func (r *room) idle() {
+	if r.active || len(r.ring) == 0 {
+		return
+	}
+	for f := range r.followers {
+		if f.at != r.head {
+			return
+		}
+	}
+	r.base, r.ring = r.head, nil
+}

@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// sync has the room read the log from where it stands, once for all its
+// followers; until it has, bells are not believed. It requires r.mu.
+func (r *room) sync() {
+	if r.syncing {
+		r.again = true
+		return
+	}
+	r.syncing = true
+	r.hub.wg.Go(r.catchUp)
+}
+
+// catchUp reads until no bell came meanwhile.
+func (r *room) catchUp() {
+	for wait := 10 * time.Millisecond; ; {
+		r.mu.Lock()
+		r.again = false
+		r.mu.Unlock()
+		whole, err := r.read()
+		if err != nil || !whole {
+			pauseFor(r.hub.ctx, wait)
+			wait = min(2*wait, time.Second)
+		}
+		r.mu.Lock()
+		left := len(r.followers) == 0 || r.hub.ctx.Err() != nil
+		if left || err == nil && whole && !r.again {
+			r.syncing, r.live = false, true
+			r.wakeAll()
+			r.mu.Unlock()
+			return
+		}
+		r.mu.Unlock()
+	}
+}
+
+// read brings the room to the log's end. It reports false if there is a hole
+// that no entry of the log fills; the writer is then asked to begin anew.
+func (r *room) read() (whole bool, err error) {
+	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
+	defer cancel()
+	r.mu.Lock()
+	from, live := r.head, r.live
+	r.mu.Unlock()
+	if !live {
+		return true, r.first(ctx)
+	}
+	for {
+		rs, err := r.hub.log.after(ctx, r.conv, from)
+		if err != nil || len(rs) == 0 {
+			return true, err
+		}
+		if !r.take(rs) {
+			return false, r.heal(ctx)
+		}
+		from = rs[len(rs)-1].at
+	}
+}
+
+// first has the room stand at the log's end, its ring filled with the last
+// generation, since whoever joins most likely left off there.
+func (r *room) first(ctx context.Context) error {
+	rs, err := r.hub.log.generation(ctx, r.conv)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(rs) == 0 {
+		r.live = true
+		return nil
+	}
+	r.ring = nil
+	for _, rec := range rs {
+		it, ok := r.item(rec)
+		if !ok {
+			continue
+		}
+		if len(r.ring) == 0 {
+			r.base = it.prev
+		}
+		r.push(it)
+	}
+	r.live = true
+	r.idle()
+	return nil
+}
+
+// take adds what follows the room's position. A hole is skipped to the next
+// generation, whose snapshot makes up for it; take reports false if there is
+// none.
+func (r *room) take(rs []record) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	whole := true
+	for _, rec := range rs {
+		if !r.head.Before(rec.at) {
+			continue
+		}
+		it, ok := r.item(rec)
+		switch {
+		case ok && (it.at.N == 0 || follows(r.head, it)):
+			r.push(it)
+			whole = true
+		default:
+			whole = false
+		}
+	}
+	r.wakeAll()
+	return whole
+}
+
+// heal asks the conversation's writer for a new generation, at most twice a
+// second.
+func (r *room) heal(ctx context.Context) error {
+	r.mu.Lock()
+	now := time.Now()
+	if now.Sub(r.healed) < 500*time.Millisecond {
+		r.mu.Unlock()
+		return nil
+	}
+	r.healed = now
+	r.mu.Unlock()
+	id := "heal." + strconv.FormatInt(now.UnixMilli()/500, 10)
+	_, err := r.hub.inbox.Post(ctx, r.conv, Item{ID: id, Kind: Heal})
+	return err
+}
+
+// find returns the place in the ring of what a follower at p needs next, and
+// whether the ring can tell. It requires r.mu.
+func (r *room) find(p Position) (int, bool) {
+	if p == r.head {
+		return len(r.ring), true
+	}
+	i, _ := slices.BinarySearchFunc(r.ring, p, func(it ringItem, p Position) int {
+		if it.at.Compare(p) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	if i == len(r.ring) {
+		return i, false
+	}
+	it := r.ring[i]
+	return i, it.at.N == 0 || follows(p, it)
+}
+
+// items prepares what follows p, up to the first hole. It requires r.mu.
+func (r *room) items(p Position, rs []record) (items []ringItem) {
+	active := r.active // old entries say nothing of now
+	for _, rec := range rs {
+		it, ok := r.item(rec)
+		if !ok || it.at.N != 0 && !follows(p, it) {
+			break
+		}
+		items = append(items, it)
+		p = it.at
+	}
+	r.active = active
+	return items
+}

@@ -1,0 +1,147 @@
+package gatewaytest
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"parley/gateway/chat"
+	"parley/gateway/chat/inprocess"
+	"parley/gateway/run"
+	"parley/gateway/store"
+	"parley/llm"
+	"parley/tools"
+)
+
+// A Cluster is several replicas on one Redis and one store.
+type Cluster struct {
+	TB    testing.TB
+	Redis *inprocess.Redis
+	Agent *llm.Agent
+	Tools run.Toolbox // nil: none
+	Run   run.Options
+	Queue chat.QueueOptions
+	Log   *slog.Logger // nil: none
+
+	file string
+	n    int
+	dead sync.WaitGroup
+}
+
+// NewCluster returns a cluster without replicas.
+func NewCluster(t testing.TB, agent *llm.Agent) *Cluster {
+	c := &Cluster{TB: t, Redis: inprocess.New(), Agent: agent, Log: slog.New(slog.DiscardHandler), file: filepath.Join(t.TempDir(), "parley.db")}
+	t.Cleanup(c.Redis.Close)
+	return c
+}
+
+// Store opens the cluster's store. The test closes it.
+func (c *Cluster) Store() *store.DB {
+	c.TB.Helper()
+	db, err := store.Open(context.Background(), c.file)
+	if err != nil {
+		c.TB.Fatal(err)
+	}
+	return db
+}
+
+// A Replica is one process of a cluster, as far as conversations go.
+type Replica struct {
+	Name   string
+	Link   *Link
+	Store  *store.DB
+	Hub    *chat.Hub
+	Queue  *chat.Queue
+	Runner *run.Runner
+
+	cluster *Cluster
+
+	drain context.CancelFunc
+	stop  context.CancelFunc
+	wg    sync.WaitGroup // all but the runner
+	done  chan struct{}  // the runner has ended
+	close func()
+	once  sync.Once
+}
+
+type noTools struct{}
+
+func (noTools) Set(context.Context) (*tools.Set, error) { return tools.NewSet(), nil }
+
+// Start adds a replica.
+func (c *Cluster) Start() *Replica {
+	c.n++
+	name := "replica" + string(rune('a'+c.n-1)) + "-" + chat.NewID("")
+	link := NewLink(c.Redis)
+	rdb := link.Client()
+	db := c.Store()
+	bus := chat.NewBus(rdb, name)
+	box := c.Tools
+	if box == nil {
+		box = noTools{}
+	}
+	r := &Replica{cluster: c, Name: name, Link: link, Store: db, done: make(chan struct{})}
+	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db)})
+	r.Queue = chat.NewQueue(rdb, bus, db, c.Queue)
+	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), c.Run)
+	var ctx, work context.Context
+	ctx, r.stop = context.WithCancel(context.Background())
+	work, r.drain = context.WithCancel(ctx)
+	r.wg.Go(func() { _ = bus.Run(ctx) })
+	r.wg.Go(func() { _ = r.Queue.Run(ctx) })
+	r.wg.Go(func() { _ = r.Hub.Run(ctx) })
+	go func() { defer close(r.done); _ = r.Runner.Serve(work) }()
+	r.close = func() { _ = db.Close(); _ = rdb.Close() }
+	return r
+}
+
+// Cold reads conversations from the store, for a hub.
+func Cold(db *store.DB) func(context.Context, string) (chat.State, chat.Position, error) {
+	return func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
+		return chat.FromArchive(ctx, db, conv)
+	}
+}
+
+// Drain shuts the replica down as SIGTERM does.
+func (r *Replica) Drain() {
+	r.drain()
+	<-r.done
+	r.end()
+}
+
+// Kill cuts the replica off from everything at once, as kill -9 does. What is
+// left of it is cleared away in the background, until [Cluster.Wait].
+func (r *Replica) Kill() {
+	r.Link.Cut()
+	_ = r.Store.Close()
+	r.stop()
+	r.cluster.dead.Go(func() {
+		<-r.done
+		r.end()
+	})
+}
+
+// Wait returns when nothing is left of the replicas that were killed.
+func (c *Cluster) Wait() { c.dead.Wait() }
+
+func (r *Replica) end() {
+	r.once.Do(func() {
+		r.stop()
+		r.wg.Wait()
+		r.close()
+	})
+}
+
+// Eventually waits until ok reports true, in the bubble's time.
+func Eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("after %v still not: %s", within, what)
+}

@@ -1,0 +1,208 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"parley/gateway/chat"
+	"parley/llm"
+	"parley/tools"
+)
+
+// An answer is one attempt at a run. It is owned by its session's goroutine.
+type answer struct {
+	*session
+	it      chat.Item
+	rec     chat.RunRecord
+	try     int
+	started time.Time
+	w       *writer
+	usage   llm.Usage
+	finish  llm.Finish
+}
+
+// answer brings a run to its end, wherever it stands, and settles it: what it
+// said is in the store before its last entry is in the log, and that before
+// the inbox forgets the question.
+func (s *session) answer(ctx context.Context, it chat.Item) error {
+	rec, err := s.record(ctx, it)
+	if errors.Is(err, chat.ErrNotFound) {
+		return s.finish(ctx, it) // the conversation or the question was deleted
+	}
+	if err != nil {
+		return err
+	}
+	if rec.Status.Ended() {
+		return s.finish(ctx, it)
+	}
+	a := &answer{session: s, it: it, rec: rec, started: time.Now()}
+	if err := a.resume(ctx); err != nil {
+		return err
+	}
+	if err := s.lease.Flush(ctx); err != nil {
+		return err
+	}
+	return s.finish(ctx, it)
+}
+
+// record returns what the store knows of the run, however long it takes.
+func (s *session) record(ctx context.Context, it chat.Item) (rec chat.RunRecord, err error) {
+	err = s.patiently(ctx, func(ctx context.Context) (err error) {
+		rec, err = s.r.answers.RunRecord(ctx, it.Run)
+		if errors.Is(err, chat.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err == nil && rec.ID == "" {
+		err = chat.ErrNotFound
+	}
+	return rec, err
+}
+
+// resume begins the run, or goes on with what another writer began.
+func (a *answer) resume(ctx context.Context) error {
+	st := a.lease.State()
+	known := st.Run != nil && st.Run.ID == a.it.Run
+	if known && st.Run.Status.Ended() {
+		return a.settleEnded(ctx, st) // its end was shown, and not stored
+	}
+	a.try = a.rec.Try + 1
+	if known {
+		a.try = max(a.try, st.Run.Try+1)
+	}
+	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
+	a.announce(known)
+	if err := a.archiveStart(ctx); err != nil {
+		return err
+	}
+	if a.try > a.r.o.MaxTries {
+		return a.end(ctx, errInterrupted)
+	}
+	return a.end(ctx, a.converse(ctx))
+}
+
+// errInterrupted ends a run whose writers died too often.
+var errInterrupted = errors.New("run: tried too often")
+
+func (a *answer) announce(known bool) {
+	if known {
+		a.w.put(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
+		return
+	}
+	if a.it.Kind == chat.Say {
+		a.w.put(chat.Event{Type: chat.MessageSaid, Said: a.it.Message})
+		if t := a.title(); t != "" {
+			a.w.put(chat.Event{Type: chat.Titled, Title: t})
+		}
+	}
+	a.w.put(chat.Event{Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
+		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces}}})
+}
+
+// title returns a title for a conversation that has none.
+func (a *answer) title() string {
+	if st := a.lease.State(); st.Title != "" || len(st.Messages) > 1 {
+		return ""
+	}
+	return Title(a.it.Message.Content)
+}
+
+func (a *answer) archiveStart(ctx context.Context) error {
+	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunRunning, Try: a.try}
+	b := chat.Batch{Run: &rec, Replaced: a.it.Replaces}
+	if a.it.Kind == chat.Say {
+		b.Messages = []llm.Message{*a.it.Message}
+		b.Title = Title(a.it.Message.Content)
+	}
+	return a.archive(ctx, b)
+}
+
+// converse has the agent answer, until it has, somebody stops it, or time is
+// up.
+func (a *answer) converse(ctx context.Context) error {
+	ctx, cancel := a.begin(ctx, a.it.Run)
+	defer cancel(nil)
+	ctx, stop := context.WithTimeoutCause(ctx, a.r.o.MaxRun, errTooLong)
+	defer stop()
+	err := a.goOn(ctx)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// goOn runs the agent from wherever the conversation stands.
+func (a *answer) goOn(ctx context.Context) error {
+	var msgs []llm.Message
+	var set *tools.Set
+	err := a.patiently(ctx, func(ctx context.Context) (err error) {
+		if msgs, err = a.messages(ctx); err != nil {
+			return err
+		}
+		set, err = a.r.toolbox.Set(ctx)
+		return err
+	})
+	if err != nil || said(msgs, a.it.Run) { // said: all but its end was written
+		return err
+	}
+	for step, err := range a.r.agent.Run(ctx, msgs, &guarded{a, set}) {
+		if err == nil {
+			err = a.step(ctx, step, set)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// errTooLong ends a run that takes longer than the operator allows.
+var errTooLong = errors.New("run: took too long")
+
+// messages returns what the model is shown: earlier messages from the store,
+// then what the log has.
+func (a *answer) messages(ctx context.Context) ([]llm.Message, error) {
+	st := a.lease.State()
+	first := ""
+	if len(st.Messages) > 0 {
+		first = st.Messages[0].ID
+	}
+	older, _, err := a.r.answers.History(ctx, a.lease.Conversation, first, a.r.o.History)
+	if err != nil && !errors.Is(err, chat.ErrNotFound) {
+		return nil, err
+	}
+	return upTo(append(older, st.Messages...), a.it), nil
+}
+
+// upTo leaves out what was said after the question that is answered, but for
+// the answer so far.
+func upTo(msgs []llm.Message, it chat.Item) []llm.Message {
+	out := msgs[:0:0]
+	after := false
+	for _, m := range msgs {
+		if after && runID(m) != it.Run {
+			continue
+		}
+		out = append(out, m)
+		after = after || m.ID == it.Message.ID
+	}
+	return out
+}
+
+// said reports whether the run's last turn is whole: it asks for no tools.
+func said(msgs []llm.Message, run string) bool {
+	if len(msgs) == 0 {
+		return false
+	}
+	m := msgs[len(msgs)-1]
+	return m.Role == llm.Assistant && runID(m) == run && len(m.ToolCalls) == 0
+}
+
+func runID(m llm.Message) string {
+	if m.Metadata == nil {
+		return ""
+	}
+	return m.Metadata.Parley.Run
+}

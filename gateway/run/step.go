@@ -1,0 +1,99 @@
+package run
+
+import (
+	"context"
+	"errors"
+
+	"parley/gateway/chat"
+	"parley/llm"
+	"parley/tools"
+)
+
+// step writes one step of the agent to the log, and to the store what is
+// finished with it.
+func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
+	switch {
+	case st.Text != "":
+		a.w.text(st.Text)
+	case st.Reasoning != "":
+		a.w.reasoning(st.Reasoning)
+	case st.Turn != nil:
+		return a.turn(ctx, st, set)
+	case st.Result != nil:
+		return a.result(ctx, *st.Result)
+	}
+	return a.lease.Room(ctx)
+}
+
+// turn writes the calls of a turn inside its message, whose end says that the
+// turn is whole: without it a successor rolls the turn back.
+func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
+	if st.Usage != nil {
+		a.usage = a.usage.Add(*st.Usage)
+	}
+	a.finish = st.Finish
+	if st.Turn.Content == "" && len(st.Turn.ToolCalls) == 0 {
+		a.w.closeAll()
+		return nil
+	}
+	id := a.w.message()
+	for _, c := range st.Turn.ToolCalls {
+		spec, _ := set.Spec(c.Function.Name)
+		a.w.put(chat.Event{Type: chat.ToolCallStart, ToolCallID: c.ID, ToolCallName: c.Function.Name, ParentMessageID: id,
+			Metadata: &llm.Metadata{Parley: llm.Details{Method: spec.Method, Host: spec.Host, Effect: spec.Effect}}})
+		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
+		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
+	}
+	a.w.closeAll()
+	return a.archiveSaid(ctx)
+}
+
+func (a *answer) result(ctx context.Context, m llm.Message) error {
+	a.w.put(chat.Event{Type: chat.ToolCallResult, MessageID: chat.NewID("m"), ToolCallID: m.ToolCallID,
+		Role: llm.ToolRole, Content: m.Content, Metadata: m.Metadata})
+	return a.archiveSaid(ctx)
+}
+
+// guarded are the tools of a run, called only while the lease is held, and
+// those that may not be called twice only once.
+type guarded struct {
+	a   *answer
+	set *tools.Set
+}
+
+func (g *guarded) Specs() []tools.Spec { return g.set.Specs() }
+
+func (g *guarded) Call(ctx context.Context, c tools.Call) tools.Result {
+	spec, _ := g.set.Spec(c.Name)
+	if err := g.admit(ctx, c, spec.Effect); errors.Is(err, errUnknown) {
+		return tools.Failure("%v", err)
+	} else if err != nil {
+		return tools.Failure("the call could not be recorded, so it was not made")
+	}
+	c.ID = g.a.it.Run + "." + c.ID
+	c.Generation = g.a.lease.Generation()
+	return g.set.Call(ctx, c)
+}
+
+// admit returns once the call may be made: an unsafe one after the intent is
+// in the log and the guard row in the store, and every one only while the
+// lease is known to be held.
+func (g *guarded) admit(ctx context.Context, c tools.Call, effect tools.Effect) error {
+	if effect != tools.Unsafe {
+		if g.a.lease.Held() {
+			return nil
+		}
+		return g.a.lease.Fresh(ctx)
+	}
+	if err := g.a.lease.Flush(ctx); err != nil {
+		return err
+	}
+	first, err := g.a.r.answers.Guard(ctx, g.a.it.Run, c.ID, g.a.r.queue.Incarnation())
+	if err != nil {
+		return err
+	}
+	if !first {
+		return errUnknown
+	}
+	return g.a.lease.Fresh(ctx)
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+
+	"parley/gateway/chat"
+	"parley/llm"
+)
+
+func replace() map[string]func(*testing.T, Store) {
+	return map[string]func(*testing.T, Store){
+		"gives a run for the old question":           replaceRun,
+		"the same client id gives the first run":     replaceTwice,
+		"only what has ended":                        replaceRunning,
+		"only what is there":                         replaceNothing,
+		"the old answer is hidden, the question not": replaceHides,
+		"again and again shows the last":             replaceAgain,
+	}
+}
+
+// anew returns the request to answer question q1 again.
+func anew(conv, n, replaces string) chat.Question {
+	q := question(conv, n)
+	q.Message.ID, q.Message.Content, q.Replaces = "q1", "", replaces
+	return q
+}
+
+func replaceRun(t *testing.T, s Store) {
+	conv := answered(t, s)
+	want := anew(conv, "2", "r1")
+	want.Message.Content = "question 1"
+	equal(t, "stored", mustAccept(t, s, anew(conv, "2", "r1")), want)
+	qs, err := s.Pending(t.Context(), conv)
+	ok(t, err)
+	equal(t, "pending", qs, []chat.Question{want})
+	r, err := s.RunRecord(t.Context(), "r2")
+	ok(t, err)
+	equal(t, "run", r, chat.RunRecord{
+		ID: "r2", Conversation: conv, Question: "q1", Replaces: "r1", Status: chat.RunAccepted, Created: start, Updated: start,
+	})
+	equal(t, "history", shown(t, s, conv), "q1 a1")
+}
+
+func replaceTwice(t *testing.T, s Store) {
+	conv := answered(t, s)
+	first := mustAccept(t, s, anew(conv, "2", "r1"))
+	again := anew(conv, "3", "r1")
+	again.Message.Metadata.Parley.ClientID = "client2"
+	stored, fresh, err := s.Accept(t.Context(), again)
+	ok(t, err)
+	equal(t, "fresh", fresh, false)
+	equal(t, "stored", stored, first)
+	stored, fresh, err = s.Accept(t.Context(), question(conv, "1")) // its own client id is still known
+	ok(t, err)
+	equal(t, "fresh", fresh, false)
+	equal(t, "stored", stored, question(conv, "1"))
+}
+
+func replaceRunning(t *testing.T, s Store) {
+	conv := claimed(t, s)
+	for _, status := range []chat.RunStatus{chat.RunAccepted, chat.RunRunning} {
+		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{Run: &chat.RunRecord{ID: "r1", Status: status}}))
+		if _, _, err := s.Accept(t.Context(), anew(conv, "2", "r1")); err == nil || errors.Is(err, chat.ErrNotFound) {
+			t.Errorf("replacing a run that is %s: %v", status, err)
+		}
+	}
+	for i, status := range []chat.RunStatus{chat.RunFailed, chat.RunCancelled, chat.RunDone} {
+		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{Run: &chat.RunRecord{ID: "r1", Status: status}}))
+		mustAccept(t, s, anew(conv, string(rune('3'+i)), "r1"))
+	}
+}
+
+func replaceNothing(t *testing.T, s Store) {
+	conv := answered(t, s)
+	other := question("c2", "9")
+	other.Owner = "bob"
+	mustAccept(t, s, other)
+	foreign := anew("c2", "2", "r1") // another's run in one's own conversation
+	foreign.Owner = "bob"
+	mismatch := anew(conv, "2", "r1")
+	mismatch.Message.ID = "a1"
+	for _, q := range []chat.Question{anew(conv, "2", "r9"), anew(conv, "2", "rX"), anew("c3", "2", "r1"), foreign, mismatch} {
+		_, _, err := s.Accept(t.Context(), q)
+		fails(t, err, chat.ErrNotFound)
+	}
+	_, err := s.RunRecord(t.Context(), "r2")
+	fails(t, err, chat.ErrNotFound)
+}
+
+func replaceHides(t *testing.T, s Store) {
+	conv := answered(t, s)
+	mustAccept(t, s, anew(conv, "2", "r1"))
+	b := chat.Batch{Messages: []llm.Message{answer("r2", "a2", "better")}, Run: ended("r2"), Replaced: "r1"}
+	for range 2 {
+		ok(t, s.Archive(t.Context(), conv, 5, b))
+		equal(t, "history", shown(t, s, conv), "q1 a2")
+	}
+	ms, _, err := s.History(t.Context(), conv, "a1", 10)
+	ok(t, err)
+	equal(t, "before the hidden one", ids(ms), "q1")
+}
+
+func replaceAgain(t *testing.T, s Store) {
+	conv := answered(t, s)
+	for _, n := range []string{"2", "3", "4"} {
+		old := "r" + string(n[0]-1)
+		mustAccept(t, s, anew(conv, n, old))
+		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{
+			Messages: []llm.Message{answer("r"+n, "a"+n, "better")}, Run: ended("r" + n), Replaced: old,
+		}))
+	}
+	equal(t, "history", shown(t, s, conv), "q1 a4")
+}

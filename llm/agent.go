@@ -1,0 +1,194 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"parley/tools"
+)
+
+// Tools are what an agent can call during one run.
+type Tools interface {
+	Specs() []tools.Spec
+	Call(ctx context.Context, call tools.Call) tools.Result
+}
+
+// An Agent answers questions: it asks its model, calls the tools that the
+// model asks for, and asks again with their results, until the model is done.
+// All methods may be called concurrently.
+type Agent struct {
+	Model    Model
+	System   string        // instructions; empty for none
+	MaxTurns int           // model turns a run, the last one without tools: 12
+	MaxCalls int           // tool calls a turn; the rest fail: 16
+	Parallel int           // tool calls at the same time: 8
+	Retry    time.Duration // before the one retry of a turn that failed before its first piece: 500 ms
+}
+
+// A Step is one thing that happens during a run. Exactly one of its fields is
+// set, but for Turn with Finish.
+type Step struct {
+	Text      string   // a piece of the answer
+	Reasoning string   // a piece of the model's thoughts
+	Turn      *Message // the model's turn is over: all that it said, and the calls that it asks for
+	Finish    Finish   // with Turn: why it is over
+	Usage     *Usage   // with Turn: what it cost
+	Result    *Message // a tool has answered
+}
+
+// ErrTurns ends a run whose model asked for tools even when it had none.
+var ErrTurns = errors.New("llm: the model asked for tools in its last turn, where it has none")
+
+// Run answers the last question of msgs. It begins wherever msgs end: calls
+// without a result are made first, so that a run can be taken up in its
+// middle. It ends behind a Turn without calls, or with an error: an [*Error]
+// of the model's, [ErrTurns], or ctx's.
+//
+// Results come in the order in which the tools answer; the model reads them
+// in the order of its calls.
+func (a *Agent) Run(ctx context.Context, msgs []Message, set Tools) iter.Seq2[Step, error] {
+	return func(yield func(Step, error) bool) {
+		r := &agentRun{Agent: a, ctx: ctx, msgs: append([]Message(nil), msgs...), set: set, yield: yield}
+		if err := r.loop(); err != nil && err != errStopped {
+			yield(Step{}, err)
+		}
+	}
+}
+
+// errStopped says that the consumer wants no more.
+var errStopped = errors.New("llm: stopped")
+
+// agentRun is the state of one Run, owned by its goroutine.
+type agentRun struct {
+	*Agent
+	ctx   context.Context
+	msgs  []Message
+	set   Tools
+	yield func(Step, error) bool
+}
+
+func (r *agentRun) loop() error {
+	turns := turnsSinceQuestion(r.msgs)
+	for {
+		if open := unanswered(r.msgs); len(open) > 0 {
+			if err := r.callAll(open); err != nil {
+				return err
+			}
+		}
+		last := turns+1 >= orDefault(r.MaxTurns, 12)
+		m, err := r.turn(last)
+		if err != nil {
+			return err
+		}
+		turns++
+		if len(m.ToolCalls) == 0 {
+			return nil
+		}
+		if last {
+			return ErrTurns
+		}
+		r.msgs = append(r.msgs, m)
+	}
+}
+
+// turn asks the model once, and once more if it failed before it said
+// anything and may do better.
+func (r *agentRun) turn(last bool) (Message, error) {
+	m, err := r.ask(last)
+	var e *Error
+	if !errors.As(err, &e) || e.MidStream || !e.Retryable() {
+		return m, err
+	}
+	wait := max(orDefault(r.Retry, 500*time.Millisecond), min(e.RetryAfter, 5*time.Second))
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-r.ctx.Done():
+		return Message{}, r.ctx.Err()
+	case <-t.C:
+	}
+	return r.ask(last)
+}
+
+func (r *agentRun) ask(last bool) (Message, error) {
+	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.set.Specs(), NoTools: last}
+	if last && len(req.Tools) > 0 {
+		req.System += lastTurn
+	}
+	t := turn{run: r}
+	for c, err := range r.Model.Stream(r.ctx, req) {
+		if err != nil {
+			return Message{}, t.failed(err)
+		}
+		if !t.chunk(c) {
+			return Message{}, errStopped
+		}
+	}
+	if t.finish == "" {
+		return Message{}, t.failed(&Error{Kind: Truncated, Provider: r.Model.Name(), Message: "the model's stream ended before its answer did"})
+	}
+	m := t.message()
+	if !r.yield(Step{Turn: &m, Finish: t.finish, Usage: t.usage}, nil) {
+		return m, errStopped
+	}
+	return m, nil
+}
+
+// lastTurn tells a model that has used up its turns to answer with what it
+// has.
+const lastTurn = "\n\nYou cannot call tools any more. Answer now with what you have learned, and say what is missing."
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+func refusedCall(limit int) tools.Result {
+	return tools.Failure("more than %d calls in one turn are not made; ask for fewer", limit)
+}
+
+// Describe returns what a person is told of a run's failure.
+func Describe(err error) Failure {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return Failure{Code: "model_" + string(e.Kind), Message: e.advice()}
+	case errors.Is(err, ErrTurns):
+		return Failure{Code: "too_many_turns", Message: "The model kept asking for tools and never answered. Ask again, more narrowly."}
+	}
+	return Failure{Code: "internal", Message: "Something went wrong on our side. Try again."}
+}
+
+// advice says what happened and what to do about it.
+func (e *Error) advice() string {
+	said := ""
+	if e.Message != "" {
+		said = fmt.Sprintf(" It said: %s", e.Message)
+	}
+	switch e.Kind {
+	case RateLimited:
+		return "The model is asked too often at the moment. Try again in a little while." + said
+	case Quota:
+		return "The account at the model's provider is used up. Its owner has to look at the plan." + said
+	case TooLong:
+		return "This conversation has become too long for the model. Begin a new one." + said
+	case Auth:
+		return "The model's provider does not accept the key. The operator has to check PARLEY_MODEL_KEY." + said
+	case NotFound:
+		return "The model or its address does not exist. The operator has to check PARLEY_MODEL and PARLEY_MODEL_URL." + said
+	case BadRequest:
+		return "The model's provider did not understand the request." + said
+	case Timeout:
+		return "The model did not answer in time. Try again." + said
+	case Truncated:
+		return "The model's answer broke off. What came is kept; try again for a whole answer."
+	case Malformed:
+		return "The model's provider sent something that is not an answer. Try again." + said
+	}
+	return "The model cannot be reached at the moment. Try again." + said
+}

@@ -1,0 +1,170 @@
+package llmtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"parley/llm"
+)
+
+// A Script is one behaviour of a model server, byte by byte, and what must
+// come of it.
+type Script struct {
+	Name   string
+	Serve  http.HandlerFunc // the request's body has been read
+	Client ClientAct        // what the consumer does; "" for reading to the end
+	Want   Outcome
+}
+
+// A ClientAct is what a consumer does after the first piece.
+type ClientAct string
+
+// What a consumer may do before the end.
+const (
+	Cancels ClientAct = "cancels" // its context
+	Stops   ClientAct = "stops"   // reading
+)
+
+// An Outcome is what must come of a script.
+type Outcome struct {
+	Text, Reasoning string
+	Calls           []Call // an ID of "" stands for any that is not empty
+	Finish          llm.Finish
+	Usage           *llm.Usage // nil: not looked at; names are never looked at
+
+	Err        llm.Kind // "" for success
+	Status     int
+	Code       string
+	RetryAfter time.Duration
+	MidStream  bool
+	Cancelled  bool // the error must be context.Canceled
+	Closed     bool // the connection must be closed by the client
+}
+
+// RunScripts runs each script in a subtest against the model that open
+// returns for the address of a server. A provider passes if all pass.
+func RunScripts(t *testing.T, scripts []Script, open func(t testing.TB, url string) llm.Model) {
+	for _, s := range scripts {
+		t.Run(s.Name, func(t *testing.T) { s.run(t, open) })
+	}
+}
+
+func (s Script) run(t *testing.T, open func(t testing.TB, url string) llm.Model) {
+	served := make(chan struct{}, 8)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { served <- struct{}{} }()
+		io.Copy(io.Discard, r.Body)
+		s.Serve(w, r)
+	}))
+	defer srv.Close() // waits for every request
+	got := s.consume(t, open(t, srv.URL+"/v1"))
+	select {
+	case <-served:
+	case <-time.After(10 * time.Second):
+		srv.CloseClientConnections()
+		t.Error("the connection is still open 10 s after the consumer went")
+	}
+	s.compare(t, got)
+}
+
+// seen is what a consumer got.
+type seen struct {
+	Outcome
+	err   error
+	after int // pieces that came after the final one
+}
+
+func (s Script) consume(t *testing.T, m llm.Model) (got seen) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	req := llm.Request{Messages: []llm.Message{{Role: llm.User, Content: "hello"}}}
+	for c, err := range m.Stream(ctx, req) {
+		if got.Finish != "" || got.err != nil {
+			got.after++
+		}
+		if err != nil {
+			got.err = err
+			continue
+		}
+		got.take(c)
+		switch s.Client {
+		case Cancels:
+			cancel()
+		case Stops:
+			return got
+		}
+	}
+	return got
+}
+
+func (g *seen) take(c llm.Chunk) {
+	g.Text += c.Text
+	g.Reasoning += c.Reasoning
+	if c.Call != nil {
+		g.Calls = append(g.Calls, Call{c.Call.ID, c.Call.Function.Name, c.Call.Function.Arguments})
+	}
+	if c.Usage != nil {
+		u := *c.Usage
+		u.Provider, u.Model = "", ""
+		g.Usage = &u
+	}
+	g.Finish = c.Finish
+}
+
+func (s Script) compare(t *testing.T, got seen) {
+	if got.after > 0 {
+		t.Errorf("%d pieces came after the final one", got.after)
+	}
+	ids := map[string]bool{}
+	for i := range got.Calls {
+		id := got.Calls[i].ID
+		if id == "" || ids[id] {
+			t.Errorf("the id %q of call %d is empty or not its own", id, i)
+		}
+		ids[id] = true
+		if i < len(s.Want.Calls) && s.Want.Calls[i].ID == "" {
+			got.Calls[i].ID = ""
+		}
+	}
+	got.judge(t)
+	want := s.Want
+	want.Closed = false // run has waited for it
+	if want.Usage == nil {
+		got.Usage = nil
+	}
+	if d := cmp.Diff(want, got.Outcome); d != "" {
+		t.Errorf("outcome (-want +got):\n%s\nerror: %v", shorten(d), got.err)
+	}
+}
+
+// judge fills in what the error says.
+func (g *seen) judge(t *testing.T) {
+	var e *llm.Error
+	switch {
+	case g.err == nil:
+	case errors.Is(g.err, context.Canceled) && !errors.As(g.err, &e):
+		g.Cancelled = true
+	case errors.As(g.err, &e):
+		g.Err, g.Status, g.Code, g.RetryAfter, g.MidStream = e.Kind, e.Status, e.Code, e.RetryAfter, e.MidStream
+		if strings.Contains(e.Error(), "<html") || strings.Contains(e.Error(), "sk-") {
+			t.Errorf("the error shows what it should not: %v", e)
+		}
+	default:
+		t.Errorf("the error is neither the context's nor an *llm.Error: %v", g.err)
+	}
+}
+
+func shorten(s string) string {
+	if len(s) > 4000 {
+		return s[:4000] + "…"
+	}
+	return s
+}

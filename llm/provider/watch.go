@@ -1,0 +1,73 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+)
+
+// Limits bound how long a model may take and how much it may send at once.
+// The zero value is the default.
+//
+// Comments that a server sends to keep a connection open are not pieces.
+type Limits struct {
+	FirstPiece time.Duration // from the request to the first piece; 60 s
+	Idle       time.Duration // between two pieces; 30 s
+	Total      time.Duration // of one whole answer; 10 min
+	MaxLine    int           // bytes of one event, and of all arguments of an answer's calls; 32 MB
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		FirstPiece: cmp.Or(l.FirstPiece, 60*time.Second),
+		Idle:       cmp.Or(l.Idle, 30*time.Second),
+		Total:      cmp.Or(l.Total, 10*time.Minute),
+		MaxLine:    cmp.Or(l.MaxLine, 32<<20),
+	}
+}
+
+// A lateError says what did not come in time.
+type lateError struct{ what string }
+
+func (l *lateError) Error() string { return l.what }
+
+// A watch ends its context when something expected did not come in time. Only
+// waiting for the model counts towards FirstPiece and Idle: the clock stands
+// still while a consumer looks at a piece. It is for one goroutine.
+type watch struct {
+	parent context.Context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	total  *time.Timer
+	idle   *time.Timer
+}
+
+// newWatch derives a watched context from ctx. The caller must call stop.
+func newWatch(ctx context.Context, total time.Duration) *watch {
+	w := &watch{parent: ctx}
+	w.ctx, w.cancel = context.WithCancelCause(ctx)
+	w.total = time.AfterFunc(total, func() {
+		w.cancel(&lateError{fmt.Sprintf("the answer took longer than %v", total)})
+	})
+	return w
+}
+
+// expect ends the context unless came is called within d.
+func (w *watch) expect(d time.Duration) {
+	if w.idle == nil {
+		w.idle = time.AfterFunc(d, func() { w.cancel(&lateError{"no piece of an answer came in time"}) })
+		return
+	}
+	w.idle.Reset(d)
+}
+
+func (w *watch) came() { w.idle.Stop() }
+
+func (w *watch) stop() {
+	w.total.Stop()
+	if w.idle != nil {
+		w.idle.Stop()
+	}
+	w.cancel(nil)
+}

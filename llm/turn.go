@@ -1,0 +1,213 @@
+package llm
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"sync"
+
+	"parley/tools"
+)
+
+// A turn gathers what a model says in one request.
+type turn struct {
+	run    *agentRun
+	text   strings.Builder
+	calls  []ToolCall
+	usage  *Usage
+	finish Finish
+	said   bool // something was passed on
+}
+
+// chunk takes one piece and reports whether the consumer wants more.
+func (t *turn) chunk(c Chunk) bool {
+	if c.Usage != nil {
+		t.usage = c.Usage
+	}
+	if c.Finish != "" {
+		t.finish = c.Finish
+	}
+	if c.Call != nil {
+		t.calls = append(t.calls, t.named(*c.Call))
+	}
+	if c.Reasoning != "" {
+		t.said = true
+		if !t.run.yield(Step{Reasoning: c.Reasoning}, nil) {
+			return false
+		}
+	}
+	if c.Text == "" {
+		return true
+	}
+	t.said = true
+	t.text.WriteString(c.Text)
+	return t.run.yield(Step{Text: c.Text}, nil)
+}
+
+// named gives a call an id of its own: some servers send none, or the same
+// again in every turn.
+func (t *turn) named(c ToolCall) ToolCall {
+	c.Type = "function"
+	if c.ID == "" || taken(t.calls, c.ID) {
+		c.ID = "call_" + strings.ToLower(rand.Text()[:16])
+	}
+	for _, m := range t.run.msgs {
+		if taken(m.ToolCalls, c.ID) {
+			c.ID = "call_" + strings.ToLower(rand.Text()[:16])
+			break
+		}
+	}
+	return c
+}
+
+func taken(cs []ToolCall, id string) bool {
+	for _, c := range cs {
+		if c.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// failed marks a model's error that came after something was passed on: the
+// turn must not be asked again behind it.
+func (t *turn) failed(err error) error {
+	var e *Error
+	if t.said && errors.As(err, &e) && !e.MidStream {
+		c := *e
+		c.MidStream = true
+		return &c
+	}
+	return err
+}
+
+func (t *turn) message() Message {
+	return Message{Role: Assistant, Content: t.text.String(), ToolCalls: t.calls}
+}
+
+// callAll calls tools at the same time, bounded, and passes on each result as
+// it comes. It returns when all have answered and none runs any more.
+func (r *agentRun) callAll(calls []ToolCall) error {
+	results := make(chan Message)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	slots := make(chan struct{}, orDefault(r.Parallel, 8))
+	limit := orDefault(r.MaxCalls, 16)
+	for i, c := range calls {
+		wg.Go(func() {
+			res := refusedCall(limit)
+			if i < limit {
+				slots <- struct{}{}
+				res = r.set.Call(ctx, tools.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Raw()})
+				<-slots
+			}
+			select {
+			case results <- resultMessage(c, res):
+			case <-ctx.Done():
+			}
+		})
+	}
+	for range calls {
+		select {
+		case m := <-results:
+			if r.ctx.Err() != nil { // a call that was cut off says nothing
+				return r.ctx.Err()
+			}
+			r.msgs = append(r.msgs, m)
+			if !r.yield(Step{Result: &m}, nil) {
+				return errStopped
+			}
+		case <-r.ctx.Done():
+			return r.ctx.Err()
+		}
+	}
+	return nil
+}
+
+func resultMessage(c ToolCall, res tools.Result) Message {
+	m := Message{Role: ToolRole, ToolCallID: c.ID, Content: res.Content}
+	m.Metadata = &Metadata{Parley: Details{Outcome: &res.Outcome, Sources: res.Sources}}
+	if res.Failed {
+		res.Outcome.Failed = true
+		m.Error = res.Outcome.Reason
+	}
+	return m
+}
+
+// unanswered returns the calls of msgs that have no result, if they were made
+// after the last question.
+func unanswered(msgs []Message) (open []ToolCall) {
+	for _, m := range sinceQuestion(msgs) {
+		open = append(open, m.ToolCalls...)
+	}
+	done := map[string]bool{}
+	for _, m := range msgs {
+		done[m.ToolCallID] = true
+	}
+	rest := open[:0]
+	for _, c := range open {
+		if !done[c.ID] {
+			rest = append(rest, c)
+		}
+	}
+	return rest
+}
+
+func turnsSinceQuestion(msgs []Message) (n int) {
+	for _, m := range sinceQuestion(msgs) {
+		if m.Role == Assistant && len(m.ToolCalls) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func sinceQuestion(msgs []Message) []Message {
+	for i := len(msgs) - 1; i >= 0; i-- {
+		if msgs[i].Role == User {
+			return msgs[i+1:]
+		}
+	}
+	return nil
+}
+
+// ordered returns msgs with every result behind its call's message, in the
+// order of that message's calls, as model APIs want them. Calls of earlier
+// runs that never had a result are left out, and results without a call.
+func ordered(msgs []Message) []Message {
+	results := map[string]Message{}
+	for _, m := range msgs {
+		if m.Role == ToolRole {
+			results[m.ToolCallID] = m
+		}
+	}
+	var out []Message
+	for _, m := range msgs {
+		switch m.Role {
+		case ToolRole, Reasoning:
+			continue
+		case Assistant:
+			m.ToolCalls = answered(m.ToolCalls, results)
+			if m.Content == "" && len(m.ToolCalls) == 0 {
+				continue
+			}
+		}
+		out = append(out, m)
+		for _, c := range m.ToolCalls {
+			out = append(out, results[c.ID])
+		}
+	}
+	return out
+}
+
+func answered(calls []ToolCall, results map[string]Message) (done []ToolCall) {
+	for _, c := range calls {
+		if _, ok := results[c.ID]; ok {
+			done = append(done, c)
+		}
+	}
+	return done
+}

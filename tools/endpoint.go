@@ -1,0 +1,184 @@
+package tools
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// Limits of an [Endpoint].
+const (
+	MaxEndpoint      = 256 << 10 // bytes of its JSON form
+	DefaultTimeoutMs = 15_000
+	MaxTimeoutMs     = 120_000
+	DefaultMaxBytes  = 256 << 10
+	MaxMaxBytes      = 4 << 20
+
+	maxSteps   = 8
+	maxMembers = 64 // of a request's query, headers, picks
+	maxText    = 8 << 10
+)
+
+// An Endpoint is a tool declared as data: an HTTP request, or a few that feed
+// each other, whose URL, query, headers and body are filled in from a call's
+// arguments. Its JSON form is what PUT /v1/tools/{name} takes:
+//
+//	{"name": "get_order",
+//	 "description": "Looks up one order of the shop.",
+//	 "parameters": {"type": "object", "properties": {
+//	   "order": {"type": "string"}, "fields": {"type": "array", "items": {"type": "string"}}},
+//	   "required": ["order"]},
+//	 "method": "GET",
+//	 "url": "https://shop.example/v1/orders/{order}",
+//	 "headers": {"X-Api-Key": "…"},
+//	 "select": "/order"}
+//
+// A template is text with {name} in it, name being a parameter (or a value
+// picked by an earlier [Step]). In a URL it stands in the path or query, never
+// in the host, and its value can never add a path segment or a query member.
+// Elsewhere a text that is one {name} becomes that value with its JSON type,
+// {name,} a list joined by commas, and {{ and }} are braces. A query, header
+// or body member that uses a value which is absent is left out.
+//
+// Steps, Result and Pick are in the documentation of [Step].
+type Endpoint struct {
+	Name        string          `json:"name"`                 // see [NamePattern]
+	Description string          `json:"description"`          // what it does and when to use it, for the model
+	Parameters  json.RawMessage `json:"parameters,omitempty"` // a JSON Schema of type object; empty means no parameters
+
+	Request
+	// In says where an argument goes that no template uses: "path",
+	// "query", "query-list" (a list as a,b,c and not as a=1&a=2), "header",
+	// "property" (of a JSON body) or "body" (the whole body), each with
+	// ":name" behind it if the name on the wire is another. Parameters not
+	// named here go to the path if the URL has them, else to the query for
+	// GET, HEAD and DELETE and where there is a whole body, else into the
+	// body. A list in a query repeats its key, an object becomes a[b]=c.
+	In map[string]string `json:"in,omitempty"`
+
+	Steps  []Step          `json:"steps,omitempty"`  // instead of a request
+	Result json.RawMessage `json:"result,omitempty"` // a JSON template that stands for the answer; of steps only
+
+	Effect    Effect `json:"effect,omitempty"`    // empty means safe for GET and HEAD, idempotent for PUT and DELETE, else unsafe
+	TimeoutMs int    `json:"timeoutMs,omitempty"` // of a whole call; zero means 15,000
+	MaxBytes  int    `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
+	Select    string `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
+	Sources   string `json:"sources,omitempty"`   // JSON Pointer to passages shaped like [Source]
+}
+
+// A Request is one HTTP request with templates in it.
+type Request struct {
+	Method string            `json:"method,omitempty"` // empty means GET
+	URL    string            `json:"url,omitempty"`    // a template, http or https
+	Query  map[string]string `json:"query,omitempty"`  // templates, sent besides the query of URL
+
+	// Headers and SecretQuery are sent as they are, without templates. They
+	// are write-only: see [Endpoint.Public]. What stands in URL and Query is
+	// shown to everybody.
+	Headers     map[string]string `json:"headers,omitempty"`
+	SecretQuery map[string]string `json:"secretQuery,omitempty"`
+
+	Body     json.RawMessage `json:"body,omitempty"`     // a JSON template
+	BodyType string          `json:"bodyType,omitempty"` // "json", the default, "form" or "text"
+}
+
+// A FieldError says which field of an [Endpoint] is wrong. Its text holds no
+// secret.
+type FieldError struct {
+	Field  string // e.g. "url" or "steps[1].pick.lat"
+	Reason string // what it must be
+}
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+
+func faultf(field, format string, args ...any) *FieldError {
+	return &FieldError{Field: field, Reason: fmt.Sprintf(format, args...)}
+}
+
+// DecodeEndpoint decodes one endpoint's JSON and validates it. Unknown fields
+// are refused. Its errors are those of [Endpoint.Validate].
+func DecodeEndpoint(b []byte) (Endpoint, error) {
+	var e Endpoint
+	if len(b) > MaxEndpoint {
+		return e, faultf("endpoint", "must not be larger than %d bytes", MaxEndpoint)
+	}
+	if err := decodeStrict(b, &e); err != nil {
+		return Endpoint{}, decodeFault(err)
+	}
+	return e, e.Validate()
+}
+
+// decodeStrict decodes one JSON value and refuses fields that v has not.
+func decodeStrict(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is more after the JSON object")
+	}
+	return nil
+}
+
+func decodeFault(err error) *FieldError {
+	var wrong *json.UnmarshalTypeError
+	var field *FieldError
+	if errors.As(err, &field) {
+		return field
+	}
+	if errors.As(err, &wrong) {
+		return faultf(cmp.Or(wrong.Field, "endpoint"), "cannot be a JSON %s", wrong.Value)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return faultf(strings.Trim(name, `"`), "is not a field of an endpoint")
+	}
+	return faultf("endpoint", "must be one JSON object: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// requests returns the endpoint's requests: its own, or those of its steps.
+func (e *Endpoint) requests() []*Request {
+	if len(e.Steps) == 0 {
+		return []*Request{&e.Request}
+	}
+	rs := make([]*Request, len(e.Steps))
+	for i := range e.Steps {
+		rs[i] = &e.Steps[i].Request
+	}
+	return rs
+}
+
+// effect returns the declared effect or, without one, the worst that HTTP
+// defines for the endpoint's methods.
+func (e *Endpoint) effect() Effect {
+	if e.Effect != "" {
+		return e.Effect
+	}
+	worst := Safe
+	for _, r := range e.requests() {
+		switch r.method() {
+		case http.MethodGet, http.MethodHead:
+		case http.MethodPut, http.MethodDelete:
+			if worst == Safe {
+				worst = Idempotent
+			}
+		default:
+			worst = Unsafe
+		}
+	}
+	return worst
+}
+
+func (r *Request) method() string { return cmp.Or(r.Method, http.MethodGet) }
+
+// String names the endpoint without its secrets, for %v.
+func (e Endpoint) String() string { return "endpoint " + e.Name }
+
+// LogValue is String for slog: a logged endpoint shows no secret.
+func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.Name) }

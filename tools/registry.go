@@ -1,0 +1,174 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"sync"
+)
+
+// An EndpointStore keeps registered endpoints, with their secrets. All
+// methods must be safe for concurrent use. What is not there is
+// [fs.ErrNotExist].
+type EndpointStore interface {
+	Endpoints(ctx context.Context) ([]Endpoint, error)
+	Endpoint(ctx context.Context, name string) (Endpoint, error)
+	PutEndpoint(ctx context.Context, e Endpoint) error // replaces one of the same name
+	DeleteEndpoint(ctx context.Context, name string) error
+}
+
+// ErrBuiltin is returned for a change of a tool that is built in.
+var ErrBuiltin = errors.New("this name belongs to a built-in tool: choose another")
+
+// A Registry knows every tool that this server offers: those built in and the
+// endpoints registered by their owners. Its fields do not change once it is in
+// use; all methods may be called concurrently.
+type Registry struct {
+	Builtins  []Tool
+	Endpoints EndpointStore // nil means none can be registered
+	Client    *Client       // nil means one with default limits
+	Max       int           // registered endpoints in a set, by name; zero means 500
+	Log       *slog.Logger  // nil means slog.Default()
+
+	mu       sync.Mutex
+	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
+	fallback *Client
+}
+
+// Set returns the tools as they are at this moment. It reads the store, so
+// that every replica sees every change at its next run. An endpoint that
+// cannot be compiled is logged and left out, as is one that has come to have
+// a built-in's name. If the store fails, so does Set.
+func (r *Registry) Set(ctx context.Context) (*Set, error) {
+	all := slices.Clone(r.Builtins)
+	if r.Endpoints == nil {
+		return NewSet(all...), nil
+	}
+	stored, err := r.Endpoints.Endpoints(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("tools: read endpoints: %w", err)
+	}
+	slices.SortFunc(stored, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
+	if most := cmp.Or(r.Max, 500); len(stored) > most {
+		r.log().WarnContext(ctx, "too many tools, the rest is left out", "stored", len(stored), "max", most)
+		stored = stored[:most]
+	}
+	return NewSet(append(all, r.compile(ctx, stored)...)...), nil
+}
+
+// compile returns the usable ones of es as tools. What was compiled for the
+// last set and has not changed is used again.
+func (r *Registry) compile(ctx context.Context, es []Endpoint) []Tool {
+	r.mu.Lock()
+	had := r.compiled
+	r.mu.Unlock()
+	have := make(map[[32]byte]Tool, len(es))
+	var usable []Tool
+	for _, e := range es {
+		key := revision(e)
+		t, ok := had[key]
+		if !ok {
+			var err error
+			if t, err = r.tool(e); err != nil {
+				r.log().WarnContext(ctx, "a registered tool cannot be used", "tool", e.Name, "err", err)
+				continue
+			}
+		}
+		have[key] = t
+		usable = append(usable, t)
+	}
+	r.mu.Lock()
+	r.compiled = have
+	r.mu.Unlock()
+	return usable
+}
+
+func (r *Registry) tool(e Endpoint) (Tool, error) {
+	if r.builtin(e.Name) {
+		return nil, ErrBuiltin
+	}
+	return e.Tool(r.client())
+}
+
+// revision identifies an endpoint as it is stored.
+func revision(e Endpoint) [32]byte {
+	b, err := json.Marshal(e)
+	if err != nil { // a field holds bytes that are no JSON: it will not compile
+		b = []byte(e.Name)
+	}
+	return sha256.Sum256(b)
+}
+
+// Put registers e, or changes the endpoint of that name, and returns what is
+// stored now. Masked secrets are taken from the stored one: see [Merge].
+func (r *Registry) Put(ctx context.Context, e Endpoint) (Endpoint, error) {
+	if r.builtin(e.Name) {
+		return Endpoint{}, faultf("name", "%v", ErrBuiltin)
+	}
+	if r.Endpoints == nil {
+		return Endpoint{}, errors.New("tools: put endpoint: there is no store to register tools in")
+	}
+	old, err := r.Endpoints.Endpoint(ctx, e.Name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Endpoint{}, fmt.Errorf("tools: put endpoint %s: %w", e.Name, err)
+	}
+	if e, err = Merge(old, e); err != nil {
+		return Endpoint{}, err
+	}
+	if err := r.Endpoints.PutEndpoint(ctx, e); err != nil {
+		return Endpoint{}, fmt.Errorf("tools: put endpoint %s: %w", e.Name, err)
+	}
+	return e, nil
+}
+
+// Get returns a registered endpoint with its secrets, or [fs.ErrNotExist].
+func (r *Registry) Get(ctx context.Context, name string) (Endpoint, error) {
+	if r.Endpoints == nil || r.builtin(name) {
+		return Endpoint{}, fmt.Errorf("tools: endpoint %q: %w", name, fs.ErrNotExist)
+	}
+	e, err := r.Endpoints.Endpoint(ctx, name)
+	if err != nil {
+		return Endpoint{}, fmt.Errorf("tools: endpoint %q: %w", name, err)
+	}
+	return e, nil
+}
+
+// Delete removes a registered endpoint. It returns [ErrBuiltin] for a tool
+// that is built in and [fs.ErrNotExist] for one that is not there.
+func (r *Registry) Delete(ctx context.Context, name string) error {
+	if r.builtin(name) {
+		return fmt.Errorf("tools: delete %s: %w", name, ErrBuiltin)
+	}
+	if r.Endpoints == nil {
+		return fmt.Errorf("tools: delete %q: %w", name, fs.ErrNotExist)
+	}
+	if err := r.Endpoints.DeleteEndpoint(ctx, name); err != nil {
+		return fmt.Errorf("tools: delete %q: %w", name, err)
+	}
+	return nil
+}
+
+func (r *Registry) builtin(name string) bool {
+	return slices.ContainsFunc(r.Builtins, func(t Tool) bool { return t.Spec().Name == name })
+}
+
+func (r *Registry) log() *slog.Logger { return cmp.Or(r.Log, slog.Default()) }
+
+// client returns the registry's client, making one if it was given none.
+func (r *Registry) client() *Client {
+	if r.Client != nil {
+		return r.Client
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fallback == nil {
+		r.fallback = NewClient(ClientOptions{})
+	}
+	return r.fallback
+}

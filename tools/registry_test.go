@@ -1,0 +1,163 @@
+package tools_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"parley/tools"
+	"parley/tools/toolstest"
+)
+
+func clock() tools.Tool {
+	return tools.Func(tools.Spec{Name: "clock", Description: "The time.", Effect: tools.Safe, Parameters: json.RawMessage(`{"type":"object","properties":{"zone":{"type":"string"}}}`)},
+		func(_ context.Context, in struct{ Zone string }) (tools.Result, error) {
+			return tools.Result{Content: "noon in " + in.Zone}, nil
+		})
+}
+
+func listed(s *tools.Set) string {
+	var names []string
+	for _, spec := range s.Specs() {
+		names = append(names, spec.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestRegistrySetFollowsTheStore(t *testing.T) {
+	base, client := nasty(t)
+	ctx := context.Background()
+	store := &toolstest.Store{}
+	here := &tools.Registry{Builtins: []tools.Tool{clock()}, Endpoints: store, Client: client}
+	there := &tools.Registry{Builtins: []tools.Tool{clock()}, Endpoints: store, Client: client}
+	check := func(want string) *tools.Set {
+		t.Helper()
+		set, err := there.Set(ctx)
+		if err != nil || listed(set) != want {
+			t.Fatalf("set %q, %v, want %q", listed(set), err, want)
+		}
+		return set
+	}
+	check("clock")
+	e := get(t, base, "/echo?v=1")
+	e.Headers = map[string]string{"X-Key": "canary"}
+	if _, err := here.Put(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	old := check("clock t")
+	next := e.Public()
+	next.URL = base + "/echo?v=2"
+	if _, err := here.Put(ctx, next); err != nil {
+		t.Fatal(err)
+	}
+	for set, want := range map[*tools.Set]string{old: "v=1", check("clock t"): "v=2"} {
+		res := set.Call(ctx, tools.Call{Name: "t", Arguments: json.RawMessage("{}")})
+		mustContain(t, "the answer", res.Content, want, `"X-Key":"•••"`)
+	}
+	if got, err := there.Get(ctx, "t"); err != nil || got.Headers["X-Key"] != "canary" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := here.Delete(ctx, "t"); err != nil {
+		t.Fatal(err)
+	}
+	check("clock")
+	if err := here.Delete(ctx, "t"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("err %v", err)
+	}
+	if _, err := here.Get(ctx, "t"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("err %v", err)
+	}
+}
+
+func TestRegistryCompilesARevisionOnce(t *testing.T) {
+	ctx := context.Background()
+	store := &toolstest.Store{}
+	r := &tools.Registry{Endpoints: store}
+	for _, name := range []string{"a", "b", "c"} {
+		e := get(t, "https://api.example", "/")
+		e.Name = name
+		if _, err := r.Put(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Set(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(10, func() { _, _ = r.Set(ctx) }); n > 200 {
+		t.Errorf("a set of three known tools costs %v allocations", n)
+	}
+}
+
+func TestRegistryProtectsBuiltins(t *testing.T) {
+	ctx := context.Background()
+	store := &toolstest.Store{}
+	var log strings.Builder
+	r := &tools.Registry{Builtins: []tools.Tool{clock()}, Endpoints: store, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	e := get(t, "https://api.example", "/")
+	e.Name = "clock"
+	var fault *tools.FieldError
+	if _, err := r.Put(ctx, e); !errors.As(err, &fault) || fault.Field != "name" || !strings.Contains(err.Error(), "built-in") {
+		t.Errorf("err %v", err)
+	}
+	if err := r.Delete(ctx, "clock"); !errors.Is(err, tools.ErrBuiltin) {
+		t.Errorf("err %v", err)
+	}
+	_ = store.PutEndpoint(ctx, e) // as one stored before the built-in came
+	set, err := r.Set(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := set.Call(ctx, tools.Call{Name: "clock", Arguments: json.RawMessage(`{"zone":"Oslo"}`)})
+	if res.Content != "noon in Oslo" {
+		t.Errorf("the built-in is shadowed: %s", res.Content)
+	}
+	mustContain(t, "the log", log.String(), "clock", "built-in")
+}
+
+func TestRegistryLeavesOutABadEndpoint(t *testing.T) {
+	ctx := context.Background()
+	store := &toolstest.Store{}
+	var log strings.Builder
+	r := &tools.Registry{Endpoints: store, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	good := get(t, "https://api.example", "/")
+	bad := tools.Endpoint{Name: "bad", Parameters: json.RawMessage(`{nonsense`), Request: tools.Request{URL: "://", Headers: map[string]string{"X-Key": "canary\n"}}}
+	_ = store.PutEndpoint(ctx, good)
+	_ = store.PutEndpoint(ctx, bad)
+	set, err := r.Set(ctx)
+	if err != nil || listed(set) != "t" {
+		t.Errorf("set %q, %v", listed(set), err)
+	}
+	mustContain(t, "the log", log.String(), "tool=bad")
+	if strings.Contains(log.String(), "canary") {
+		t.Errorf("a secret is in the log: %s", log.String())
+	}
+	r.Max = 1
+	_ = store.PutEndpoint(ctx, tools.Endpoint{Name: "zzz", Description: "d", Request: good.Request})
+	_ = store.DeleteEndpoint(ctx, "bad")
+	if set, _ := r.Set(ctx); listed(set) != "t" {
+		t.Errorf("set %q is over its bound", listed(set))
+	}
+}
+
+func TestRegistryWithoutStore(t *testing.T) {
+	r := &tools.Registry{Builtins: []tools.Tool{clock()}}
+	if set, err := r.Set(context.Background()); err != nil || listed(set) != "clock" {
+		t.Errorf("set %q, %v", listed(set), err)
+	}
+	if _, err := r.Put(context.Background(), get(t, "https://api.example", "/")); err == nil {
+		t.Error("it was stored nowhere")
+	}
+}
+
+func TestFuncChecksArguments(t *testing.T) {
+	set := tools.NewSet(clock())
+	res := set.Call(context.Background(), tools.Call{Name: "clock", Arguments: json.RawMessage(`{"zone":7}`)})
+	if !res.Failed {
+		t.Error("a number was taken for a zone")
+	}
+	mustContain(t, "the result", res.Content, "at /zone", "want string")
+}

@@ -1,0 +1,201 @@
+package tools
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+)
+
+const (
+	maxSchemaDepth = 100 // levels of JSON; real schemas have at most 22
+	maxArguments   = 256 << 10
+	noParameters   = `{"type":"object","properties":{},"additionalProperties":false}`
+)
+
+// A schema checks a tool's arguments. All methods may be called concurrently.
+type schema struct {
+	compiled *jsonschema.Schema
+	props    map[string]json.RawMessage
+	open     bool // it may declare parameters elsewhere than in properties
+}
+
+// refuseLoader keeps the compiler from opening files: by default it follows
+// references to file://.
+type refuseLoader struct{}
+
+func (refuseLoader) Load(string) (any, error) {
+	return nil, errors.New("references outside the schema are not followed")
+}
+
+// compileSchema compiles a JSON Schema of type object, draft 2020-12 unless
+// it says otherwise. References must stay inside it.
+func compileSchema(raw json.RawMessage) (*schema, error) {
+	if len(raw) == 0 {
+		raw = json.RawMessage(noParameters)
+	}
+	if depth(raw) > maxSchemaDepth {
+		return nil, fmt.Errorf("is nested deeper than %d levels", maxSchemaDepth)
+	}
+	doc, err := decodeJSON(raw)
+	root, isObject := doc.(map[string]any)
+	if err != nil || !isObject {
+		return nil, errors.New("must be a JSON Schema object")
+	}
+	if root["type"] != "object" {
+		return nil, errors.New(`must have "type": "object"`)
+	}
+	s := &schema{open: isOpen(root), props: map[string]json.RawMessage{}}
+	if s.compiled, err = compile(doc); err != nil {
+		return nil, fmt.Errorf("is no valid JSON Schema: %s", oneLine(strings.ReplaceAll(err.Error(), schemaURL, ""), 300))
+	}
+	if props, ok := (pointer{"properties"}).find(raw); ok && json.Unmarshal(props, &s.props) != nil {
+		return nil, errors.New(`must have an object as "properties"`)
+	}
+	return s, nil
+}
+
+const schemaURL = "parley:///parameters"
+
+func compile(doc any) (compiled *jsonschema.Schema, err error) {
+	defer func() {
+		if p := recover(); p != nil { // it is foreign code on foreign input
+			err = errors.New("it cannot be compiled")
+		}
+	}()
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.UseLoader(refuseLoader{})
+	if err := c.AddResource(schemaURL, doc); err != nil {
+		return nil, err
+	}
+	return c.Compile(schemaURL)
+}
+
+// isOpen reports whether a schema says itself that there are more properties
+// than it lists.
+func isOpen(root map[string]any) bool {
+	if more, ok := root["additionalProperties"]; ok && more != false {
+		return true
+	}
+	for _, k := range []string{"patternProperties", "unevaluatedProperties", "$ref", "allOf", "anyOf", "oneOf", "if"} {
+		if _, ok := root[k]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// depth returns how deep a JSON text is nested.
+func depth(b []byte) int {
+	var level, deepest int
+	inText := false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			level++
+			deepest = max(deepest, level)
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return deepest
+}
+
+// check decodes the arguments of a call. What it finds wrong is written for
+// the model that is to repair it.
+func (s *schema) check(raw json.RawMessage) (values, error) {
+	if len(strings.TrimSpace(string(raw))) == 0 {
+		raw = json.RawMessage(`{}`)
+	}
+	if len(raw) > maxArguments || depth(raw) > maxSchemaDepth {
+		return nil, fmt.Errorf("the arguments are larger than %d bytes or nested deeper than %d levels", maxArguments, maxSchemaDepth)
+	}
+	doc, err := decodeJSON(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the arguments are not valid JSON: %w", err)
+	}
+	args, ok := doc.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the arguments must be a JSON object with the parameters as members%s", s.listed())
+	}
+	if faults := s.faults(args); len(faults) > 0 {
+		return nil, fmt.Errorf("the arguments do not fit: %s", strings.Join(faults, "; "))
+	}
+	return args, nil
+}
+
+// faults returns what is wrong with args, at most five.
+func (s *schema) faults(args map[string]any) []string {
+	var faults []string
+	for name := range args {
+		if _, ok := s.props[name]; !ok && !s.open {
+			faults = append(faults, fmt.Sprintf("there is no parameter %q%s", oneLine(name, 80), s.listed()))
+		}
+	}
+	var invalid *jsonschema.ValidationError
+	if errors.As(s.compiled.Validate(args), &invalid) {
+		faults = append(faults, s.leaves(invalid)...)
+	}
+	slices.Sort(faults)
+	faults = slices.Compact(faults)
+	return faults[:min(len(faults), 5)]
+}
+
+func (s *schema) listed() string {
+	if len(s.props) == 0 {
+		return " (it takes none)"
+	}
+	names := make([]string, 0, len(s.props))
+	for name := range s.props {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return " (it takes " + strings.Join(names, ", ") + ")"
+}
+
+// leaves names each fault by its path, what was expected there and the
+// schema of the parameter that it is in.
+func (s *schema) leaves(e *jsonschema.ValidationError) (faults []string) {
+	for _, cause := range e.Causes {
+		faults = append(faults, s.leaves(cause)...)
+	}
+	if len(e.Causes) > 0 {
+		return faults
+	}
+	fault := fmt.Sprintf("at /%s: %s", oneLine(strings.Join(e.InstanceLocation, "/"), 200),
+		oneLine(e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), 300))
+	switch k := e.ErrorKind.(type) {
+	case *kind.AdditionalProperties:
+		if len(e.InstanceLocation) == 0 && !s.open {
+			return nil // faults has said it, with what there is instead
+		}
+	case *kind.Required:
+		if len(e.InstanceLocation) == 0 {
+			return []string{fault + s.excerpt(k.Missing...)}
+		}
+	}
+	return []string{fault + s.excerpt(e.InstanceLocation[:min(1, len(e.InstanceLocation))]...)}
+}
+
+// excerpt shows the schemas of the named parameters.
+func (s *schema) excerpt(names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		if prop, ok := s.props[name]; ok {
+			fmt.Fprintf(&b, " (schema of %s: %s)", name, oneLine(string(prop), 400))
+		}
+	}
+	return b.String()
+}
