@@ -14,8 +14,9 @@ type Follower struct {
 
 	// Owned by whoever calls Take; at is also read by the room under its mu.
 	at      Position
-	fresh   bool // has nothing yet
-	checked bool // at is known to have been in the log
+	rest    Position // where the last snapshot put it
+	fresh   bool     // has nothing yet
+	checked bool     // at is known to have been in the log
 }
 
 // A Delivery is what a follower is to be given next. Either Snapshot is set,
@@ -109,6 +110,9 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
+	if len(rs) == 0 && f.at == f.rest {
+		return Delivery{}, nil // the log was lost; whatever comes begins with a snapshot
+	}
 	r := f.room
 	r.mu.Lock()
 	items := r.items(f.at, rs)
@@ -131,7 +135,7 @@ func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error
 		return Delivery{}, err
 	}
 	f.room.mu.Lock()
-	f.at, f.fresh, f.checked = at, false, true
+	f.at, f.rest, f.fresh, f.checked = at, at, false, true
 	f.room.mu.Unlock()
 	return Delivery{At: at, Snapshot: b, Reason: reason}, nil
 }

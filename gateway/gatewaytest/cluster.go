@@ -124,8 +124,12 @@ func (r *Replica) Kill() {
 	})
 }
 
-// Wait returns when nothing is left of the replicas that were killed.
-func (c *Cluster) Wait() { c.dead.Wait() }
+// Wait returns when nothing is left of the replicas that were killed. It is
+// called last, inside the bubble.
+func (c *Cluster) Wait() {
+	c.dead.Wait()
+	time.Sleep(2 * time.Second) // go-redis tries a pool's address again each second, and only then sees that it is closed
+}
 
 func (r *Replica) end() {
 	r.once.Do(func() {

@@ -28,22 +28,19 @@ type answer struct {
 func (s *session) answer(ctx context.Context, it chat.Item) error {
 	rec, err := s.record(ctx, it)
 	if errors.Is(err, chat.ErrNotFound) {
-		return s.finish(ctx, it) // the conversation or the question was deleted
+		return nil // the conversation or the question was deleted
 	}
 	if err != nil {
 		return err
 	}
 	if rec.Status.Ended() {
-		return s.finish(ctx, it)
+		return nil
 	}
 	a := &answer{session: s, it: it, rec: rec, started: time.Now()}
 	if err := a.resume(ctx); err != nil {
 		return err
 	}
-	if err := s.lease.Flush(ctx); err != nil {
-		return err
-	}
-	return s.finish(ctx, it)
+	return s.lease.Flush(ctx)
 }
 
 // record returns what the store knows of the run, however long it takes.

@@ -13,6 +13,7 @@ import (
 
 	"parley/gateway/chat"
 	"parley/gateway/gatewaytest"
+	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/llmtest"
 	"parley/llm/provider"
@@ -283,6 +284,11 @@ func (f *fire) happen() {
 func (f *fire) settle(ws []*watcher) {
 	db := f.c.Store()
 	defer db.Close()
+	defer func() {
+		if f.t.Failed() {
+			f.report(db, ws)
+		}
+	}()
 	gatewaytest.Eventually(f.t, 3*time.Minute, "every question answered and every watcher there", func() bool {
 		due, err := db.Pending(f.t.Context(), "conv")
 		if err != nil || len(due) > 0 {
@@ -296,6 +302,20 @@ func (f *fire) settle(ws []*watcher) {
 		}
 		return true
 	})
+}
+
+// report says where everybody stands.
+func (f *fire) report(db *store.DB, ws []*watcher) {
+	due, err := db.Pending(context.Background(), "conv")
+	f.t.Logf("pending %v %v", len(due), err)
+	rdb := f.c.Redis.Client()
+	defer rdb.Close()
+	s, at, err := chat.NewLog(rdb).Fold(context.Background(), "conv")
+	f.t.Logf("log at %v: %d messages, run %+v, %v", at, len(s.Messages), s.Run, err)
+	for _, w := range ws {
+		s := w.final()
+		f.t.Logf("%s at %v: %d messages, run %+v", w.name, w.position(), len(s.Messages), s.Run)
+	}
 }
 
 // check compares what every watcher sees with the store.

@@ -23,6 +23,9 @@ type Questions interface {
 	Accept(ctx context.Context, q chat.Question) (stored chat.Question, fresh bool, err error)
 	// Asked returns the question that was accepted under a client id.
 	Asked(ctx context.Context, conv, clientID string) (chat.Question, error)
+	// Pending returns the questions of a conversation whose runs have not
+	// ended, in the order in which they were accepted.
+	Pending(ctx context.Context, conv string) ([]chat.Question, error)
 	// Due returns questions without a whole answer, accepted before a time.
 	Due(ctx context.Context, before time.Time, limit int) ([]chat.Question, error)
 }
@@ -221,7 +224,7 @@ func (r *Runner) Say(ctx context.Context, q chat.Question) (chat.Question, error
 // Cancel ends a run, on whichever replica it is. It takes effect through the
 // log.
 func (r *Runner) Cancel(ctx context.Context, conv, run string) error {
-	return r.post(ctx, conv, chat.Item{ID: "cancel." + run, Kind: chat.Cancel, Run: run})
+	return r.post(ctx, conv, chat.Item{ID: cancelID(run), Kind: chat.Cancel, Run: run})
 }
 
 func (r *Runner) post(ctx context.Context, conv string, it chat.Item) error {
@@ -237,6 +240,8 @@ func (r *Runner) post(ctx context.Context, conv string, it chat.Item) error {
 	}
 	return nil
 }
+
+func cancelID(run string) string { return "cancel." + run }
 
 func itemOf(q chat.Question) chat.Item {
 	it := chat.Item{ID: q.Run, Kind: chat.Say, Run: q.Run, Message: &q.Message, Replaces: q.Replaces}

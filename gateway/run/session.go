@@ -14,11 +14,11 @@ type session struct {
 	r     *Runner
 	lease *chat.Lease
 
-	mu      sync.Mutex // held over a look into the inbox; guards all below
-	seen    map[string]bool
+	mu      sync.Mutex      // held over a look into the inbox; guards all below
+	seen    map[string]bool // items, by id
+	settled map[string]bool // items that may leave the inbox
 	waiting []chat.Item     // questions, in the order in which they are answered
-	cancels []chat.Item     // taken out of the inbox when their run has ended
-	ended   map[string]bool // runs cancelled before they began
+	stopped map[string]bool // runs that somebody cancelled
 	current string          // run that is being answered
 	cancel  context.CancelCauseFunc
 }
@@ -27,7 +27,7 @@ type session struct {
 var errCancelled = errors.New("run: cancelled")
 
 func newSession(r *Runner, lease *chat.Lease) *session {
-	return &session{r: r, lease: lease, seen: map[string]bool{}, ended: map[string]bool{}}
+	return &session{r: r, lease: lease, seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{}}
 }
 
 // serve answers one question after the other until the inbox is empty or work
@@ -55,6 +55,9 @@ func (s *session) serve(work context.Context) error {
 }
 
 func (s *session) loop(ctx context.Context) error {
+	if err := s.patiently(ctx, s.recall); err != nil {
+		return err
+	}
 	for {
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
@@ -63,15 +66,35 @@ func (s *session) loop(ctx context.Context) error {
 			if err := s.answer(ctx, it); err != nil {
 				return err
 			}
+			s.settle(it.ID)
 			continue
 		}
-		if err := s.patiently(ctx, s.settle); err != nil {
+		s.settleCancels()
+		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
 		if released, err := s.lease.Release(ctx); err != nil || released {
 			return err
 		}
 	}
+}
+
+// recall begins with what the store has as unanswered, in the order in which
+// it was asked: the inbox may have been lost and filled again since.
+func (s *session) recall(ctx context.Context) error {
+	qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = nil
+	for _, q := range qs {
+		it := itemOf(q)
+		s.seen[it.ID] = true
+		s.waiting = append(s.waiting, it)
+	}
+	return nil
 }
 
 // listen looks into the inbox when somebody has put something there.
@@ -101,7 +124,7 @@ func (s *session) patiently(ctx context.Context, do func(context.Context) error)
 	}
 }
 
-// look takes note of what is new in the inbox.
+// look takes note of what is new in the inbox, and takes out what is settled.
 func (s *session) look(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,36 +133,36 @@ func (s *session) look(ctx context.Context) error {
 		return err
 	}
 	for _, it := range its {
-		if s.seen[it.ID] {
-			continue
+		if !s.seen[it.ID] {
+			s.seen[it.ID] = true
+			s.notice(it)
 		}
-		if err := s.notice(ctx, it); err != nil {
-			return err
+		if s.settled[it.ID] {
+			if err := s.lease.Remove(ctx, it); err != nil {
+				return err
+			}
 		}
-		s.seen[it.ID] = true
 	}
 	return nil
 }
 
 // notice requires s.mu.
-func (s *session) notice(ctx context.Context, it chat.Item) error {
-	switch it.Kind {
-	case chat.Say, chat.Regenerate:
-		s.waiting = append(s.waiting, it)
-		if s.current != "" && it.Kind == chat.Say && it.Message != nil {
-			s.lease.Put(it.Run, 0, chat.Event{Type: chat.MessageQueued, Said: it.Message})
-		}
-		return nil
-	case chat.Cancel:
-		s.cancels = append(s.cancels, it)
-		s.ended[it.Run] = true
+func (s *session) notice(it chat.Item) {
+	switch {
+	case it.Kind == chat.Cancel:
+		s.stopped[it.Run] = true
 		if s.current == it.Run && s.cancel != nil {
 			s.cancel(errCancelled)
 		}
-		return nil
+	case (it.Kind == chat.Say || it.Kind == chat.Regenerate) && it.Message != nil:
+		s.waiting = append(s.waiting, it)
+		if s.current != "" && it.Kind == chat.Say {
+			s.lease.Put(it.Run, 0, chat.Event{Type: chat.MessageQueued, Said: it.Message})
+		}
+	default:
+		s.r.log.Warn("an inbox item that cannot be understood is dropped", "kind", it.Kind, "conversation", s.lease.Conversation)
+		s.settled[it.ID] = true
 	}
-	s.r.log.Warn("an inbox item of an unknown kind is dropped", "kind", it.Kind, "conversation", s.lease.Conversation)
-	return s.lease.Remove(ctx, it)
 }
 
 // next returns the question to answer now.
@@ -161,44 +184,28 @@ func (s *session) begin(ctx context.Context, run string) (context.Context, conte
 	defer s.mu.Unlock()
 	ctx, s.cancel = context.WithCancelCause(ctx)
 	s.current = run
-	if s.ended[run] {
+	if s.stopped[run] {
 		s.cancel(errCancelled)
 	}
 	return ctx, s.cancel
 }
 
-// finish removes a question from the inbox, whose run has ended for good.
-func (s *session) finish(ctx context.Context, it chat.Item) error {
-	s.mu.Lock()
-	s.current, s.cancel = "", nil
-	s.mu.Unlock()
-	return s.patiently(ctx, func(ctx context.Context) error { return s.lease.Remove(ctx, it) })
-}
-
-// settle removes cancels from the inbox whose run has ended, or is not known.
-func (s *session) settle(ctx context.Context) error {
+// settle lets a question leave the inbox, whose run has ended for good.
+func (s *session) settle(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var rest []chat.Item
-	for _, c := range s.cancels {
-		if s.isWaiting(c.Run) {
-			rest = append(rest, c)
-		} else if err := s.lease.Remove(ctx, c); err != nil {
-			return err
-		}
-	}
-	s.cancels = rest
-	return nil
+	s.current, s.cancel = "", nil
+	s.settled[id] = true
 }
 
-// isWaiting requires s.mu.
-func (s *session) isWaiting(run string) bool {
-	for _, w := range s.waiting {
-		if w.Run == run {
-			return true
-		}
+// settleCancels lets cancels leave the inbox when no question waits: their
+// runs have ended, or were never known.
+func (s *session) settleCancels() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for run := range s.stopped {
+		s.settled[cancelID(run)] = true
 	}
-	return false
 }
 
 func pause(ctx context.Context, d time.Duration) {

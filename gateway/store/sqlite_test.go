@@ -131,9 +131,9 @@ func TestMemoriesAreApart(t *testing.T) {
 	mustPend(t, b, "c1", 0)
 }
 
-// A statement that is cancelled costs its connection, and SQLite forgets a
-// database in memory with its last one.
-func TestMemoryOutlivesItsConnections(t *testing.T) {
+// A statement that is cancelled costs a file its connection, and SQLite
+// forgets a database in memory with its last one.
+func TestMemoryOutlivesCancelledStatements(t *testing.T) {
 	db := open(t, ":memory:")
 	mustAccept(t, db, question("c1", 1))
 	const long = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000) SELECT COUNT(*) FROM n`

@@ -35,11 +35,6 @@ type DB struct {
 	// write lock when they begin.
 	write *sql.DB
 	read  *sql.DB
-
-	// keep holds a store in memory, which ends with its last connection: the
-	// driver gives a connection up when a statement on it is cancelled. It is
-	// nil for a file.
-	keep *sql.Conn
 }
 
 // Open opens the store at path, a SQLite file that is created, readable for
@@ -59,20 +54,11 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, wrap("open "+path, err)
 	}
-	if err := db.prepare(ctx, path); err != nil {
+	if err := db.migrate(ctx); err != nil {
 		db.Close()
 		return nil, wrap("open "+path, err)
 	}
 	return db, nil
-}
-
-func (db *DB) prepare(ctx context.Context, path string) (err error) {
-	if path == memory {
-		if db.keep, err = db.read.Conn(ctx); err != nil {
-			return err
-		}
-	}
-	return db.migrate(ctx)
 }
 
 // create makes the file, and its directory, before SQLite does, which would
@@ -115,12 +101,13 @@ func openPools(dsn string) (*DB, error) {
 		return nil, err
 	}
 	w.SetMaxOpenConns(1)
-	r.SetMaxOpenConns(readers + 1) // one may be keep
+	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
 	return &DB{write: w, read: r}, nil
 }
 
-// Ping reports whether the store can be read and written.
+// Ping reports whether the store answers and its writer can be had. It does
+// not try whether the disk has room.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.read.PingContext(ctx); err != nil {
 		return wrap("ping", err)
@@ -129,12 +116,7 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // Close ends the store, once what is under way is done.
-func (db *DB) Close() error {
-	if db.keep != nil {
-		db.keep.Close()
-	}
-	return wrap("close", errors.Join(db.read.Close(), db.write.Close()))
-}
+func (db *DB) Close() error { return wrap("close", errors.Join(db.read.Close(), db.write.Close())) }
 
 // tx runs f in a transaction of the writer and commits it unless f fails. It
 // must not be called from within f, which would wait for itself.

@@ -55,10 +55,12 @@ func openaiOddities() []Script {
 			Name: "35 index 0 on every call", Serve: stream(calls(piece(0, "c1", "weather", a)), calls(piece(0, "c2", "weather", b)), end),
 			Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
 		},
-		{Name: "36 index 0 on every call, in pieces", Serve: stream(
-			calls(piece(0, "c1", "weather", a[:5])), calls(piece(0, "", "", a[5:])),
-			calls(piece(0, "c2", "weather", b[:5])), calls(piece(0, "", "", b[5:])), calls(piece(0, "c1", "", "")), end),
-			Want: made(weather("c1", "Bern"), weather("c2", "Rome"))},
+		{
+			Name: "36 index 0 on every call, in pieces", Serve: stream(
+				calls(piece(0, "c1", "weather", a[:5])), calls(piece(0, "", "", a[5:])),
+				calls(piece(0, "c2", "weather", b[:5])), calls(piece(0, "", "", b[5:])), calls(piece(0, "c1", "", "")), end),
+			Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
+		},
 		{
 			Name: "37 event: error", Serve: stream(say("Hel"), "event: error\ndata: {\"message\":\"model crashed\",\"type\":\"server_error\"}\n\n"),
 			Want: Outcome{Text: "Hel", Err: llm.Unavailable, Code: "server_error", MidStream: true},
@@ -151,6 +153,44 @@ func openaiMore() []Script {
 		{
 			Name: "66 cancelled with a piece waiting", Serve: then(stream(say("Hel"), say("lo")), hang), Client: Cancels,
 			Want: Outcome{Text: "Hel", Cancelled: true, Closed: true},
+		},
+		{
+			Name: "67 cancelled between two calls", Client: Cancels,
+			Serve: stream(calls(piece(0, "c1", "weather", a)), calls(piece(1, "c2", "weather", b)), end),
+			Want:  Outcome{Calls: []Call{weather("c1", "Bern")}, Cancelled: true},
+		},
+		{
+			Name: "68 index 0, no ids, another name", Want: made(Call{"", "now", "{}"}, weather("", "Bern")),
+			Serve: stream(calls(piece(0, "", "now", "")), calls(piece(0, "", "weather", a)), end),
+		},
+		{
+			Name:  "69 400 that only its words tell to be too long",
+			Serve: answerWith(400, "", `{"object":"error","message":"This model's maximum context length is 4096 tokens.","type":"BadRequestError","code":400}`),
+			Want:  Outcome{Err: llm.TooLong, Status: 400, Code: "BadRequestError"},
+		},
+		{
+			Name: "70 another 400", Serve: answerWith(400, "", `{"error":{"message":"temperature must be positive","type":"invalid_request_error","param":"temperature","code":null}}`),
+			Want: Outcome{Err: llm.BadRequest, Status: 400, Code: "invalid_request_error"},
+		},
+		{
+			Name: "71 no index, pieces by id", Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
+			Serve: stream(calls(bare("c1", "weather", a[:5])), calls(bare("c2", "weather", b[:5])), calls(bare("c1", "", a[5:])), calls(bare("c2", "", b[5:])), end),
+		},
+		{
+			Name: "72 no index, no id but at the beginning", Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
+			Serve: stream(calls(bare("c1", "weather", a[:5])), calls(bare("", "", a[5:])), calls(bare("c2", "weather", b[:5])), calls(bare("", "", b[5:])), end),
+		},
+		{
+			Name: "73 neither index nor id", Want: made(weather("", "Bern"), weather("", "Rome"), weather("", "Bern")),
+			Serve: stream(calls(bare("", "weather", a)+","+bare("", "weather", b)), calls(bare("", "weather", a)), end),
+		},
+		{
+			Name: "74 finish_reason error and nothing else", Serve: stream(say("Hel"), finish("error"), done),
+			Want: Outcome{Text: "Hel", Err: llm.Unavailable, MidStream: true},
+		},
+		{
+			Name: "75 an error in a list", Serve: answerWith(400, "", `[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]`),
+			Want: Outcome{Err: llm.BadRequest, Status: 400, Code: "INVALID_ARGUMENT"},
 		},
 	}
 }

@@ -3,6 +3,7 @@ package llmtest
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ func OpenAIScripts() []Script {
 	for _, part := range [][]Script{openaiCalls(), openaiStreams(), openaiErrors(), openaiOddities(), openaiMore()} {
 		all = append(all, part...)
 	}
+	slices.SortFunc(all, func(a, b Script) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -46,6 +48,11 @@ func piece(index int, id, name, args string) string {
 		s += fmt.Sprintf(`"name":%q,`, name)
 	}
 	return s + fmt.Sprintf(`"arguments":%q}}`, args)
+}
+
+// bare is a piece without index.
+func bare(id, name, args string) string {
+	return strings.Replace(piece(0, id, name, args), `"index":0,`, "", 1)
 }
 
 // stream serves parts as an event stream, each flushed.
@@ -103,10 +110,12 @@ func openaiCalls() []Script {
 			Want: Outcome{Text: "Looking. ", Calls: []Call{weather("c1", "Bern")}, Finish: llm.FinishTools},
 		},
 		{Name: "04 two calls in sequence", Serve: stream(calls(a), calls(b), end), Want: made(weather("c1", "Bern"), weather("c2", "Rome"))},
-		{Name: "05 two calls interleaved", Serve: stream(
-			calls(piece(0, "c1", "weather", `{"city"`)), calls(piece(1, "c2", "weather", `{"city"`)),
-			calls(piece(0, "", "", `:"Bern"}`)), calls(piece(1, "", "", `:"Rome"}`)), end),
-			Want: made(weather("c1", "Bern"), weather("c2", "Rome"))},
+		{
+			Name: "05 two calls interleaved", Serve: stream(
+				calls(piece(0, "c1", "weather", `{"city"`)), calls(piece(1, "c2", "weather", `{"city"`)),
+				calls(piece(0, "", "", `:"Bern"}`)), calls(piece(1, "", "", `:"Rome"}`)), end),
+			Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
+		},
 		{Name: "06 type, id and name in every delta", Serve: stream(append(typed, end)...), Want: made(weather("c1", "Bern"))},
 		{
 			Name: "07 no type, all in one chunk", Want: made(weather("c1", "Bern")),
@@ -116,29 +125,37 @@ func openaiCalls() []Script {
 			Name: "08 trailing delta with empty arguments", Want: made(weather("c1", "Bern")),
 			Serve: stream(calls(a), calls(piece(0, "", "", "")), calls(piece(1, "", "", "")), end),
 		},
-		{Name: "22 legacy function_call", Serve: stream(
-			delta(`"function_call":{"name":"weather","arguments":""}`), delta(`"function_call":{"arguments":"{\"city\":"}`),
-			delta(`"function_call":{"arguments":"\"Bern\"}"}`), finish("function_call"), done),
-			Want: made(weather("", "Bern"))},
-		{Name: "32 two calls in one chunk, no index", Serve: stream(
-			calls(strings.Replace(a, `"index":0,`, "", 1)+","+strings.Replace(b, `"index":1,`, "", 1)), end),
-			Want: made(weather("c1", "Bern"), weather("c2", "Rome"))},
-		{Name: "33 arguments an object", Serve: stream(
-			calls(`{"index":0,"id":"c1","type":"function","function":{"name":"weather","arguments":{"city":"Bern"}}}`), end),
-			Want: made(weather("c1", "Bern"))},
+		{
+			Name: "22 legacy function_call", Serve: stream(
+				delta(`"function_call":{"name":"weather","arguments":""}`), delta(`"function_call":{"arguments":"{\"city\":"}`),
+				delta(`"function_call":{"arguments":"\"Bern\"}"}`), finish("function_call"), done),
+			Want: made(weather("", "Bern")),
+		},
+		{
+			Name: "32 two calls in one chunk, no index", Serve: stream(
+				calls(strings.Replace(a, `"index":0,`, "", 1)+","+strings.Replace(b, `"index":1,`, "", 1)), end),
+			Want: made(weather("c1", "Bern"), weather("c2", "Rome")),
+		},
+		{
+			Name: "33 arguments an object", Serve: stream(
+				calls(`{"index":0,"id":"c1","type":"function","function":{"name":"weather","arguments":{"city":"Bern"}}}`), end),
+			Want: made(weather("c1", "Bern")),
+		},
 	}
 }
 
 func openaiStreams() []Script {
 	long := strings.Repeat("wide ", 14000)
 	return []Script{
-		{Name: "01 text and usage", Serve: stream(
-			delta(`"role":"assistant","content":""`), say("Hello"), say(" there"), finish("stop"),
-			`data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}}`+"\n\n", done),
+		{
+			Name: "01 text and usage", Serve: stream(
+				delta(`"role":"assistant","content":""`), say("Hello"), say(" there"), finish("stop"),
+				`data: {"choices":[],"usage":{"prompt_tokens":11,"completion_tokens":7,"total_tokens":18,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}}`+"\n\n", done),
 			Want: Outcome{
 				Text: "Hello there", Finish: llm.FinishStop,
 				Usage: &llm.Usage{Input: 11, Output: 7, Total: 18, CachedInput: 4, Reasoning: 3},
-			}},
+			},
+		},
 		{
 			Name: "09 error frame after text", Serve: stream(say("Hel"), `data: {"error":{"message":"The server is overloaded","type":"server_error","code":"overloaded"}}`+"\n\n", done),
 			Want: Outcome{Text: "Hel", Err: llm.Unavailable, Code: "overloaded", MidStream: true},
@@ -151,11 +168,13 @@ func openaiStreams() []Script {
 			}),
 			Want: Outcome{Text: "Hel", Err: llm.Truncated, MidStream: true},
 		},
-		{Name: "12 comments, CRLF, event, id and retry lines, no space", Serve: stream(
-			": hi\r\n\r\nevent: message\r\nid: 7\r\nretry: 10\r\n",
-			strings.ReplaceAll(strings.Replace(say("Hello"), "data: ", "data:", 1), "\n", "\r\n"),
-			":\r\n\r\n", strings.ReplaceAll(say(" there")+finish("stop")+done, "\n", "\r\n")),
-			Want: helloText},
+		{
+			Name: "12 comments, CRLF, event, id and retry lines, no space", Serve: stream(
+				": hi\r\n\r\nevent: message\r\nid: 7\r\nretry: 10\r\n",
+				strings.ReplaceAll(strings.Replace(say("Hello"), "data: ", "data:", 1), "\n", "\r\n"),
+				":\r\n\r\n", strings.ReplaceAll(say(" there")+finish("stop")+done, "\n", "\r\n")),
+			Want: helloText,
+		},
 		{Name: "13 70 kB in one line", Serve: stream(say(long), finish("stop"), done), Want: Outcome{Text: long, Finish: llm.FinishStop}},
 		{
 			Name: "14 malformed chunk", Serve: stream(say("Hel"), "data: {\"choices\":[{\"delta\":\n\n", say("lo"), finish("stop"), done),
@@ -170,24 +189,32 @@ func openaiStreams() []Script {
 			Want: Outcome{Text: "Hel", Cancelled: true, Closed: true},
 		},
 		{Name: "17 consumer stops", Serve: then(stream(say("Hel")), hang), Client: Stops, Want: Outcome{Text: "Hel", Closed: true}},
-		{Name: "18 reasoning_content", Serve: stream(
-			delta(`"reasoning_content":"Well, "`), delta(`"content":null,"reasoning_content":"so."`), say("Hello there"), finish("stop"), done),
-			Want: Outcome{Reasoning: "Well, so.", Text: "Hello there", Finish: llm.FinishStop}},
-		{Name: "19 reasoning", Serve: stream(
-			delta(`"content":"","reasoning":"Well, "`), delta(`"reasoning":"so."`), say("Hello there"), finish("stop"), done),
-			Want: Outcome{Reasoning: "Well, so.", Text: "Hello there", Finish: llm.FinishStop}},
+		{
+			Name: "18 reasoning_content", Serve: stream(
+				delta(`"reasoning_content":"Well, "`), delta(`"content":null,"reasoning_content":"so."`), say("Hello there"), finish("stop"), done),
+			Want: Outcome{Reasoning: "Well, so.", Text: "Hello there", Finish: llm.FinishStop},
+		},
+		{
+			Name: "19 reasoning", Serve: stream(
+				delta(`"content":"","reasoning":"Well, "`), delta(`"reasoning":"so."`), say("Hello there"), finish("stop"), done),
+			Want: Outcome{Reasoning: "Well, so.", Text: "Hello there", Finish: llm.FinishStop},
+		},
 		{
 			Name: "20 refusal", Serve: stream(delta(`"refusal":"I can"`), delta(`"refusal":"not."`), finish("stop"), done),
 			Want: Outcome{Text: "I cannot.", Finish: llm.FinishRefused},
 		},
 		{Name: "21 empty chunk after finish_reason", Serve: stream(say("Hello there"), finish("length"), delta(""), done), Want: Outcome{Text: "Hello there", Finish: llm.FinishLength}},
-		{Name: "23 two choices, [DONE] without finish_reason", Serve: stream(
-			`data: {"choices":[{"index":1,"delta":{"content":"Other"}},{"index":0,"delta":{"content":"Hello"}}]}`+"\n\n",
-			`data: {"choices":[{"index":1,"delta":{"content":" one"}}]}`+"\n\n", say(" there"), done),
-			Want: helloText},
-		{Name: "31 usage in every chunk, growing", Serve: stream(
-			`data: {"choices":[{"index":0,"delta":{"content":"Hello"}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`+"\n\n",
-			`data: {"choices":[{"index":0,"delta":{"content":" there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`+"\n\n", done),
-			Want: Outcome{Text: "Hello there", Finish: llm.FinishStop, Usage: &llm.Usage{Input: 5, Output: 2, Total: 7}}},
+		{
+			Name: "23 two choices, [DONE] without finish_reason", Serve: stream(
+				`data: {"choices":[{"index":1,"delta":{"content":"Other"}},{"index":0,"delta":{"content":"Hello"}}]}`+"\n\n",
+				`data: {"choices":[{"index":1,"delta":{"content":" one"}}]}`+"\n\n", say(" there"), done),
+			Want: helloText,
+		},
+		{
+			Name: "31 usage in every chunk, growing", Serve: stream(
+				`data: {"choices":[{"index":0,"delta":{"content":"Hello"}}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}`+"\n\n",
+				`data: {"choices":[{"index":0,"delta":{"content":" there"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}`+"\n\n", done),
+			Want: Outcome{Text: "Hello there", Finish: llm.FinishStop, Usage: &llm.Usage{Input: 5, Output: 2, Total: 7}},
+		},
 	}
 }

@@ -133,7 +133,7 @@ const demoMaxPlain = 1500 // runes of a text result that are shown
 
 // demoPlain shows a result that is text.
 func demoPlain(r demoResult) string {
-	text := strings.TrimSpace(demoCut(r.msg.Content))
+	text := strings.TrimSpace(demoImage.ReplaceAllString(demoCut(r.msg.Content), ""))
 	if text == "" {
 		return fmt.Sprintf("`%s` returned nothing.", r.call.Function.Name)
 	}

@@ -20,13 +20,13 @@ type demoSentence struct {
 }
 
 var (
-	demoRefLine   = regexp.MustCompile(`(?m)^\[([^\[\]\s:]+:[^\[\]\s]+)\][ \t]*(.*)$`)
-	demoRefs      = regexp.MustCompile(`\s*\[[^\[\]\s:]+:[^\[\]\s]+\]`)
-	demoFence     = regexp.MustCompile("(?s)```.*?(?:```|$)")
-	demoMarks     = regexp.MustCompile(`(?m)^\s*(?:#{1,6}\s.*$|[-*+]\s+|\d+[.)]\s+|>\s?|\|.*$)`)
-	demoImage     = regexp.MustCompile(`!\[[^\]]*\]\([^)]*\)`)
-	demoLink      = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
-	demoSentence1 = regexp.MustCompile(`(?s)\S.*?(?:[.!?。！？]["”’)]*(?:\s+|$)|\n\s*\n|$)`)
+	demoRefLine    = regexp.MustCompile(`(?m)^\[([^\[\]\s:]+:[^\[\]\s]+)\][ \t]*(.*)$`)
+	demoRefs       = regexp.MustCompile(`\s*\[[^\[\]\s:]+:[^\[\]\s]+\]`)
+	demoFence      = regexp.MustCompile("(?s)```.*?(?:```|$)")
+	demoMarks      = regexp.MustCompile(`(?m)^\s*(?:#{1,6}\s.*$|[-*+]\s+|\d+[.)]\s+|>\s?|\|.*$)`)
+	demoImage      = regexp.MustCompile(`!\[[^\]]*\]\([^)]*\)`)
+	demoLink       = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+	demoSentenceOf = regexp.MustCompile(`(?s)\S.*?(?:[.!?。！？]["”’)]*(?:\s+|$)|\n\s*\n|$)`)
 )
 
 // passages returns what a search result lists as "[ref] title › heading" with
@@ -131,7 +131,7 @@ func demoSentences(passages []demoPassage) []demoSentence {
 	seen := map[string]bool{}
 	for _, p := range passages {
 		head := demoStems(p.head)
-		for _, text := range demoSentence1.FindAllString(demoProse(p.text), 200) {
+		for _, text := range demoSentenceOf.FindAllString(demoProse(p.text), 200) {
 			text = strings.Join(strings.Fields(text), " ")
 			stems := demoStems(text)
 			key := strings.Join(stems, " ")

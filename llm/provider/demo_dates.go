@@ -26,6 +26,7 @@ var (
 	demoMonthDay  = regexp.MustCompile(`(?i)\b` + demoMonths + `\.? (\d{1,2})(?:st|nd|rd|th)?\b(?:,? (\d{4})\b)?`)
 	demoDayWord   = regexp.MustCompile(`(?i)\b(?:the )?(day after tomorrow|today|tonight|tomorrow|yesterday|(?:this )?weekend|next week|` +
 		`(?:on |this |next )?(?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:\d{1,3}|a|one|two|three|four|five|six|seven|ten) (?:days?|weeks?))\b`)
+	demoWeekday   = regexp.MustCompile(`(?:mon|tues|wednes|thurs|fri|satur|sun)day`)
 	demoClockTime = regexp.MustCompile(`(?i)\b(?:at )?(?:(\d{1,2})(?:[:.](\d{2}))? ?([ap])\.?m\b|(\d{1,2}):(\d{2})\b|(noon|midnight)\b|(\d{1,2}) o'clock\b)`)
 )
 
@@ -217,5 +218,5 @@ func demoTakesWord(p *demoParam, word string) bool {
 		return true
 	}
 	return strings.HasSuffix(word, "day") && word != "today" && word != "yesterday" &&
-		(strings.Contains(p.about, "weekday") || regexp.MustCompile(`(?:mon|tues|wednes|thurs|fri|satur|sun)day`).MatchString(p.about))
+		(strings.Contains(p.about, "weekday") || demoWeekday.MatchString(p.about))
 }

@@ -94,15 +94,24 @@ func (f *demoFiller) sure(class demoClass, score float64) bool {
 // free leaves out what other parameters have taken and what this one may not
 // be.
 func (f *demoFiller) free(p *demoParam, all []demoMention) []demoMention {
-	kind := p
+	var out []demoMention
+	for _, m := range f.fit(p, all...) {
+		if !slices.ContainsFunc(f.used, m.overlaps) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// fit leaves out what the parameter, or an item of it, may not be.
+func (f *demoFiller) fit(p *demoParam, all ...demoMention) []demoMention {
 	if p.kind == "array" && p.items != nil {
-		kind = p.items
+		p = p.items
 	}
 	var out []demoMention
 	for _, m := range all {
-		v, ok := demoTyped(kind, m.value)
-		m.value = v
-		if ok && !slices.ContainsFunc(f.used, m.overlaps) {
+		if v, ok := demoTyped(p, m.value); ok {
+			m.value = v
 			out = append(out, m)
 		}
 	}
@@ -243,20 +252,7 @@ func (f *demoFiller) sentence(p *demoParam) []demoMention {
 	if !p.required && len(f.got) > 0 || !strings.ContainsFunc(text, func(r rune) bool { return r > ' ' }) {
 		return nil
 	}
-	return f.own(p, f.free2(p, demoMention{value: text}))
-}
-
-// free2 checks one mention that claims no part of the text.
-func (f *demoFiller) free2(p *demoParam, m demoMention) []demoMention {
-	kind := p
-	if p.kind == "array" && p.items != nil {
-		kind = p.items
-	}
-	v, ok := demoTyped(kind, m.value)
-	if m.value = v; !ok {
-		return nil
-	}
-	return []demoMention{m}
+	return f.own(p, f.fit(p, demoMention{value: text}))
 }
 
 var (
@@ -289,7 +285,7 @@ func (f *demoFiller) words(p *demoParam) []demoMention {
 		text = demoLead.ReplaceAllString(text, "")
 	}
 	text = strings.TrimSpace(demoTrail.ReplaceAllString(text, ""))
-	return f.own(p, f.free2(p, demoMention{value: text}))
+	return f.own(p, f.fit(p, demoMention{value: text}))
 }
 
 // rest is the text without its dates and what has been taken, each with the

@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	demoMail  = regexp.MustCompile(`[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+`)
-	demoURL   = regexp.MustCompile(`https?://[^\s"'<>)]+[^\s"'<>).,!?]`)
-	demoID    = regexp.MustCompile(`#?\b(?:[A-Za-z]{1,6}[\-_]?)?\d[\w\-]*\b`)
-	demoUpper = regexp.MustCompile(`\b[A-Z]{2,5}\b`)
+	demoMail    = regexp.MustCompile(`[\w.+\-]+@[\w\-]+(?:\.[\w\-]+)+`)
+	demoURL     = regexp.MustCompile(`https?://[^\s"'<>)]+[^\s"'<>).,!?]`)
+	demoID      = regexp.MustCompile(`#?\b(?:[A-Za-z]{1,6}[\-_]?)?\d[\w\-]*\b`)
+	demoISOCode = regexp.MustCompile(`\b[A-Z]{3}\b`) // of a currency
+	demoUpper   = regexp.MustCompile(`\b[A-Z]{2,5}\b`)
 
 	// demoSum is a sum that a question asks for, in signs or in words.
 	demoSum     = regexp.MustCompile(`(?i)\d\s*[+*/^×÷]\s*\(?-?\d|\d\s+[-x]\s+\(?\d|\d\)?\s*(?:times|plus|minus|divided by|multiplied by)\s+\(?\d|\d\s*(?:%|percent) of\s+\d`)
@@ -161,7 +162,7 @@ func (s *demoSay) ids(p *demoParam) []demoMention {
 func demoNoDigit(r rune) bool { return r != '#' && (r < '0' || r > '9') }
 
 func (s *demoSay) currencies() []demoMention {
-	out := s.matches(regexp.MustCompile(`\b[A-Z]{3}\b`))
+	out := s.matches(demoISOCode)
 	for i, t := range s.tokens {
 		if code := demoCurrency(t); code != "" {
 			m := s.mention(i, i, false)

@@ -64,7 +64,7 @@ type demoSchema struct {
 const (
 	demoMaxDepth  = 4       // of schemas within a schema
 	demoMaxSchema = 1 << 20 // bytes
-	demoMaxParams = 200     // of one object
+	demoMaxParams = 200     // of one object, but for those it requires
 )
 
 // A demoSchemaReader reads one tool's schema.
@@ -112,9 +112,12 @@ func (r *demoSchemaReader) resolve(s demoSchema) demoSchema {
 	if name, ok := strings.CutPrefix(s.Ref, "#/"); ok {
 		return demoOver(s, r.schema(r.pointer(name)))
 	}
+	if s.Type != nil || len(s.Properties) > 0 || len(s.Enum) > 0 {
+		return s
+	}
 	for _, alternative := range slices.Concat(s.AllOf, s.AnyOf, s.OneOf) {
 		raw, _ := json.Marshal(alternative)
-		if other := r.schema(raw); demoKind(other.Type) != "null" && s.Type == nil {
+		if other := r.schema(raw); demoKind(other.Type) != "null" {
 			return demoOver(s, other)
 		}
 	}
@@ -129,6 +132,10 @@ func demoOver(s, t demoSchema) demoSchema {
 	if s.Default != nil {
 		t.Default = s.Default
 	}
+	if len(s.Properties) > 0 {
+		t.Properties = s.Properties
+	}
+	t.Required = slices.Concat(s.Required, t.Required)
 	return t
 }
 
@@ -163,8 +170,10 @@ func (r *demoSchemaReader) object(s demoSchema) []*demoParam {
 		}
 	}
 	var out []*demoParam
-	for _, name := range names[:min(len(names), demoMaxParams)] {
-		out = append(out, r.param(name, r.schema(schemas[name]), required[name]))
+	for _, name := range names {
+		if len(out) < demoMaxParams || required[name] {
+			out = append(out, r.param(name, r.schema(schemas[name]), required[name]))
+		}
 	}
 	slices.SortStableFunc(out, func(a, b *demoParam) int { return demoBool(b.required) - demoBool(a.required) })
 	return out

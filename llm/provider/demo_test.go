@@ -122,6 +122,11 @@ func TestDemoReadsSchemasInOtherForms(t *testing.T) {
 			"properties":{"place":{"type":"string"},"at":{"type":"string","format":"date-time"}}}`,
 			"weather in Lisbon tomorrow at 3pm", `{"at":"2026-11-23T15:00:00Z","place":"Lisbon"}`,
 		},
+		{
+			"alternatives beside its own properties", `{"properties":{"place":{"type":"string"},"zip":{"type":"string"}},"required":["place"],
+			"anyOf":[{"required":["place"]},{"required":["zip"]}]}`,
+			"weather in Lisbon", `{"place":"Lisbon"}`,
+		},
 		{"no parameters", `{"type":"object"}`, "weather in Lisbon", `{}`},
 		{"no schema", ``, "weather in Lisbon", `{}`},
 	} {

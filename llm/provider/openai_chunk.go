@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 
 	"parley/llm"
 )
@@ -14,15 +15,13 @@ import (
 type openaiChunk struct {
 	Choices []openaiChoice  `json:"choices"`
 	Usage   *openaiUsage    `json:"usage"`
-	Model   string          `json:"model"`
-	Object  string          `json:"object"`
 	Error   json.RawMessage `json:"error"`
 	ErrType string          `json:"error_type"` // vLLM, Venice
 }
 
 type openaiChoice struct {
 	Index        int             `json:"index"`
-	Delta        *openaiDelta    `json:"delta"`
+	Delta        openaiDelta     `json:"delta"`
 	Message      *openaiDelta    `json:"message"` // of an answer that is not streamed
 	FinishReason string          `json:"finish_reason"`
 	Error        json.RawMessage `json:"error"` // OpenRouter
@@ -67,7 +66,9 @@ type openaiText string
 func (t *openaiText) UnmarshalJSON(b []byte) error {
 	switch b[0] {
 	case '"':
-		return json.Unmarshal(b, (*string)(t))
+		s, err := unquote(b)
+		*t = openaiText(s)
+		return err
 	case '[':
 		var parts []struct {
 			Text string `json:"text"`
@@ -89,25 +90,39 @@ type openaiArguments string
 func (a *openaiArguments) UnmarshalJSON(b []byte) error {
 	switch {
 	case b[0] == '"':
-		return json.Unmarshal(b, (*string)(a))
+		s, err := unquote(b)
+		*a = openaiArguments(s)
+		return err
 	case string(b) != "null":
 		*a = openaiArguments(b)
 	}
 	return nil
 }
 
+// unquote reads a JSON string, without the work of the decoder where nothing
+// is escaped: most pieces of an answer are a word.
+func unquote(b []byte) (s string, err error) {
+	if bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+		return string(b[1 : len(b)-1]), nil
+	}
+	err = json.Unmarshal(b, &s)
+	return s, err
+}
+
 // decode takes in one chunk and returns what there is to hand on of it.
 func (s *openaiStream) decode(data []byte) (llm.Chunk, error) {
-	var c openaiChunk
+	clear(s.choices[:cap(s.choices)]) // the decoder would leave old fields in reused elements
+	c := openaiChunk{Choices: s.choices[:0]}
 	if err := json.Unmarshal(data, &c); err != nil {
 		return llm.Chunk{}, &llm.Error{Kind: llm.Malformed, Message: "a chunk of the stream is not the protocol", Err: err}
 	}
-	if present(c.Error) || c.ErrType != "" || c.Object == "error" || isComplaint(&c, data) {
+	if present(c.Error) || c.ErrType != "" || isComplaint(&c, data) {
 		return llm.Chunk{}, s.o.failure(data, 0)
 	}
 	if c.Usage != nil {
-		s.usage = c.Usage.toUsage(cmp.Or(c.Model, s.o.model))
+		s.usage = c.Usage.toUsage(modelOf(data, s.o.model))
 	}
+	s.choices = c.Choices
 	var piece llm.Chunk
 	for i := range c.Choices {
 		if c.Choices[i].Index != 0 {
@@ -123,11 +138,21 @@ func (s *openaiStream) decode(data []byte) (llm.Chunk, error) {
 // isComplaint reports whether data, which has nothing that a chunk has, says
 // something in words. What says nothing, such as a ping, is no error.
 func isComplaint(c *openaiChunk, data []byte) bool {
-	if c.Choices != nil || c.Usage != nil {
+	if len(c.Choices) > 0 || c.Usage != nil {
 		return false
 	}
 	var words struct{ Message, Detail, Msg string }
 	return json.Unmarshal(data, &words) == nil && words.Message+words.Detail+words.Msg != ""
+}
+
+// modelOf returns the model that a chunk names: a router's may be another one
+// than was asked for.
+func modelOf(data []byte, asked string) string {
+	var c struct{ Model string }
+	if json.Unmarshal(data, &c) != nil {
+		return asked
+	}
+	return cmp.Or(c.Model, asked)
 }
 
 func (s *openaiStream) choice(c *openaiChoice, piece *llm.Chunk) error {
@@ -138,9 +163,9 @@ func (s *openaiStream) choice(c *openaiChoice, piece *llm.Chunk) error {
 		return &llm.Error{Kind: llm.Unavailable, Provider: "openai", Message: "the model broke off with an error"}
 	}
 	s.finish = cmp.Or(s.finish, c.FinishReason)
-	d := cmp.Or(c.Delta, c.Message)
-	if d == nil {
-		return nil
+	d := &c.Delta
+	if c.Message != nil {
+		d = c.Message
 	}
 	piece.Text += string(d.Content) + d.Refusal
 	piece.Reasoning += cmp.Or(d.ReasoningContent, string(d.Reasoning))

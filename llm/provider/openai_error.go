@@ -42,11 +42,11 @@ func (s *openaiStream) describe(err error) *llm.Error {
 // broken describes a failed connection. Of a [*url.Error] only the cause is
 // kept: its URL may hold secrets.
 func (o *OpenAIModel) broken(err error) *llm.Error {
-	if b, ok := errors.AsType[*brokenError](err); ok && b.began {
-		return &llm.Error{Kind: llm.Truncated, Message: "the connection broke before the answer ended", Err: o.safe(b.err)}
-	}
 	if errors.Is(err, errTooLong) {
 		return &llm.Error{Kind: llm.Malformed, Err: errTooLong}
+	}
+	if b, ok := errors.AsType[*brokenError](err); ok && b.began {
+		return &llm.Error{Kind: llm.Truncated, Message: "the connection broke before the answer ended", Err: o.safe(b.err)}
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err

@@ -35,6 +35,8 @@ type openaiStream struct {
 	usage   *llm.Usage // the last one sent
 	finish  string     // the first one said, in the server's words
 	refused bool
+
+	choices []openaiChoice // of the last chunk, its memory used again
 }
 
 // run asks and hands on the answer. It returns nil after the final chunk.
@@ -83,9 +85,6 @@ func (s *openaiStream) read(events *sseReader) error {
 	for {
 		ev, err := events.next()
 		s.w.came()
-		if over := s.over(); over != nil {
-			return over
-		}
 		if err != nil {
 			return s.ended(err)
 		}
@@ -102,15 +101,6 @@ func (s *openaiStream) read(events *sseReader) error {
 			s.w.expect(s.o.limits.Idle)
 		}
 	}
-}
-
-// over returns the error of a context that ended. An answer that is whole is
-// not lost to a time limit.
-func (s *openaiStream) over() error {
-	if s.finish != "" {
-		return s.w.parent.Err()
-	}
-	return s.w.ctx.Err()
 }
 
 // ended judges the end of a stream that came without [DONE].

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,9 +217,8 @@ func TestOpenAIWaitsForTheSlow(t *testing.T) {
 
 func TestOpenAIContextErrors(t *testing.T) {
 	for name, reply := range map[string]llmtest.Reply{
-		"before the answer":   {Delay: time.Hour},
-		"between pieces":      {Pieces: []string{"a", "b"}, Every: time.Hour},
-		"after finish_reason": {Pieces: []string{"a"}, Hang: true},
+		"before the answer": {Delay: time.Hour},
+		"between pieces":    {Pieces: []string{"a", "b"}, Every: time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -231,31 +233,54 @@ func TestOpenAIContextErrors(t *testing.T) {
 	}
 }
 
-// After a whole answer the connection must be free for the next one.
+// Not even an answer that is whole but for its usage hides that the context
+// ended.
+func TestOpenAIContextErrorAfterFinishReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := llmtest.Pipe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, `data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}`+"\n\n")
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}))
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		text, err := collect(ctx, openWith(t, provider.OpenAIOptions{BaseURL: "http://llmtest", Client: client}), asked)
+		if text != "a" || err != context.DeadlineExceeded {
+			t.Errorf("%q, then %v; want the context's own error", text, err)
+		}
+	})
+}
+
+// After a whole answer the connection must be free for the next one, even if
+// the server takes a moment to end it after [DONE].
 func TestOpenAIReusesConnections(t *testing.T) {
-	dials := 0
-	s := httptest.NewUnstartedServer(&llmtest.Handler{})
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			dials++
-		}
-	}
-	s.Start()
-	m := openWith(t, provider.OpenAIOptions{BaseURL: s.URL})
-	for range 10 {
-		for c, err := range m.Stream(t.Context(), asked) {
-			if err != nil {
-				t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		client := llmtest.Pipe(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "data: [DONE]\n\n")
+			http.NewResponseController(w).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}))
+		dials := 0
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+			if !c.Reused {
+				dials++
 			}
-			if c.Finish != "" {
-				break // a consumer need not ask for what cannot come
+		}})
+		m := openWith(t, provider.OpenAIOptions{BaseURL: "http://llmtest", Client: client})
+		for range 10 {
+			for c, err := range m.Stream(ctx, asked) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.Finish != "" {
+					break // a consumer need not ask for what cannot come
+				}
 			}
 		}
-	}
-	s.Close() // waits for ConnState
-	if dials != 1 {
-		t.Errorf("%d connections for 10 answers in a row, want 1", dials)
-	}
+		if dials != 1 {
+			t.Errorf("%d connections for 10 answers in a row, want 1", dials)
+		}
+	})
 }
 
 func TestOpenAIUnreachable(t *testing.T) {
@@ -296,4 +321,32 @@ func TestOpenAIErrorsKeepNoSecrets(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestOpenAIBoundsWhatItKeeps(t *testing.T) {
+	fill := strings.Repeat("x", 2000)
+	piece := `data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"n","arguments":"` + fill[:500] + `"}}]}}]}` + "\n\n"
+	for name, body := range map[string]string{
+		"a long line":      "data: " + fill,
+		"a long event":     strings.Repeat("data: x\n", 2000),
+		"long arguments":   strings.Repeat(piece, 3),
+		"a long JSON body": `{"choices":[],"pad":"` + fill + `"}`,
+		"too many calls":   manyCalls(300),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := openWith(t, provider.OpenAIOptions{Client: &http.Client{Transport: canned(body)}, Limits: provider.Limits{MaxLine: 1000}})
+			if _, err := collect(t.Context(), m, asked); failure(t, err).Kind != llm.Malformed {
+				t.Errorf("error %v, want malformed", err)
+			}
+		})
+	}
+}
+
+// manyCalls returns a stream of n calls without arguments.
+func manyCalls(n int) string {
+	var s strings.Builder
+	for i := range n {
+		fmt.Fprintf(&s, `data: {"choices":[{"delta":{"tool_calls":[{"index":%d,"id":"c%d","function":{"name":"n"}}]}}]}`+"\n\n", i, i)
+	}
+	return s.String() + "data: [DONE]\n\n"
 }

@@ -99,7 +99,7 @@ func claimWhileArchiving(t *testing.T, s Store) {
 	var wg sync.WaitGroup
 	begun := make(chan struct{})
 	wg.Go(func() {
-		for i := 0; ; i++ {
+		for i := range 5000 {
 			err := s.Archive(t.Context(), conv, 5, chat.Batch{Messages: []llm.Message{answer("r1", fmt.Sprint("m", i), "old")}})
 			if i == 3 {
 				close(begun)
@@ -111,6 +111,7 @@ func claimWhileArchiving(t *testing.T, s Store) {
 				return
 			}
 		}
+		t.Error("the old writer was never fenced")
 	})
 	<-begun
 	ok(t, s.Claimed(t.Context(), conv, 6, "later"))

@@ -92,7 +92,7 @@ func list(t *testing.T, s Store, limit int, between func()) string {
 	t.Helper()
 	var all []string
 	next := ""
-	for {
+	for range 20 {
 		cs, n, err := s.Conversations(t.Context(), "ann", next, limit)
 		ok(t, err)
 		if len(cs) > limit || len(cs) == 0 && next != "" {
@@ -109,6 +109,8 @@ func list(t *testing.T, s Store, limit int, between func()) string {
 		}
 		next = n
 	}
+	t.Fatalf("the list does not end: %v", all)
+	return ""
 }
 
 func listConversations(t *testing.T, s Store) {
@@ -209,12 +211,16 @@ func apart(t *testing.T, s Store) {
 	mustAccept(t, s, q)
 	fails(t, s.Archive(t.Context(), "c2", 5, chat.Batch{}), chat.ErrFenced)
 	ok(t, s.Claimed(t.Context(), "c2", 7, "n"))
-	ok(t, s.Archive(t.Context(), "c2", 7, chat.Batch{Messages: []llm.Message{q.Message}, Run: ended("r1"), Replaced: "r1"}))
+	ok(t, s.Archive(t.Context(), "c2", 7, chat.Batch{
+		Messages: []llm.Message{q.Message}, Replaced: "r1",
+		Run: &chat.RunRecord{ID: "r1", Status: chat.RunFailed},
+	}))
 	ok(t, s.DeleteConversation(t.Context(), "c2"))
 	equal(t, "history", shown(t, s, conv), "q1 a1")
 	r, err := s.RunRecord(t.Context(), "r1")
 	ok(t, err)
 	equal(t, "conversation of r1", r.Conversation, conv)
+	equal(t, "status of r1", r.Status, chat.RunDone)
 	g, err := s.Generation(t.Context(), conv)
 	ok(t, err)
 	equal(t, "generation", g, 5)

@@ -34,7 +34,7 @@ func back(t *testing.T, s Store, conv string, limit int, between func()) string 
 	t.Helper()
 	var all []llm.Message
 	before := ""
-	for {
+	for range 20 {
 		ms, next, err := s.History(t.Context(), conv, before, limit)
 		ok(t, err)
 		if len(ms) > limit || len(ms) == 0 && before != "" {
@@ -47,6 +47,8 @@ func back(t *testing.T, s Store, conv string, limit int, between func()) string 
 		between()
 		before = next
 	}
+	t.Fatalf("the history does not begin: %s", ids(all))
+	return ""
 }
 
 func historyPages(t *testing.T, s Store) {
