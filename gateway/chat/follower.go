@@ -26,6 +26,7 @@ type Delivery struct {
 	At       Position // where the follower stands with it
 	Snapshot json.RawMessage
 	Reason   string // of a snapshot: joined, rollback, trimmed
+	First    string // of a snapshot: its first message
 	Entries  []Encoded
 }
 
@@ -41,14 +42,30 @@ func (d Delivery) Empty() bool { return d.Snapshot == nil && len(d.Entries) == 0
 
 // Take returns what lies behind the follower's position, at most limit
 // entries, and moves it. It reads the log if the room does not reach back so
-// far, and does not wait for anything to happen.
-func (f *Follower) Take(ctx context.Context, limit int) (Delivery, error) {
+// far, and does not wait for anything to happen. ready is false until the
+// room knows where the log ends; then wake is called.
+func (f *Follower) Take(ctx context.Context, limit int) (d Delivery, ready bool, err error) {
 	r := f.room
 	r.mu.Lock()
-	if !r.live {
-		r.mu.Unlock()
-		return Delivery{}, nil
+	live := r.live
+	r.mu.Unlock()
+	if !live {
+		return Delivery{}, false, nil
 	}
+	d, err = f.take(ctx, limit)
+	return d, true, err
+}
+
+// Head returns where the log ends, as far as the room has heard.
+func (f *Follower) Head() Position {
+	f.room.mu.Lock()
+	defer f.room.mu.Unlock()
+	return f.room.head
+}
+
+func (f *Follower) take(ctx context.Context, limit int) (Delivery, error) {
+	r := f.room
+	r.mu.Lock()
 	if f.fresh {
 		r.mu.Unlock()
 		return f.snapshot(ctx, "joined")
@@ -95,7 +112,7 @@ func (f *Follower) fromRing(items []ringItem, limit int) Delivery {
 				break
 			}
 			f.at = it.at
-			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback"}
+			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback", First: it.first}
 		}
 		d.Entries = append(d.Entries, Encoded{it.at, it.raw, it.framed})
 		f.at = it.at
@@ -110,9 +127,6 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 	if err != nil {
 		return Delivery{}, err
 	}
-	if len(rs) == 0 && f.at == f.rest {
-		return Delivery{}, nil // the log was lost; whatever comes begins with a snapshot
-	}
 	r := f.room
 	r.mu.Lock()
 	items := r.items(f.at, rs)
@@ -122,6 +136,9 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 		return d, nil
 	}
 	r.mu.Unlock()
+	if f.at == f.rest { // the log was lost, and what it has now is no beginning: a snapshot comes
+		return Delivery{}, nil
+	}
 	return f.snapshot(ctx, "trimmed")
 }
 
@@ -137,7 +154,7 @@ func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error
 	f.room.mu.Lock()
 	f.at, f.rest, f.fresh, f.checked = at, at, false, true
 	f.room.mu.Unlock()
-	return Delivery{At: at, Snapshot: b, Reason: reason}, nil
+	return Delivery{At: at, Snapshot: b, Reason: reason, First: s.first()}, nil
 }
 
 // Leave ends the following. wake may be called once more.
@@ -151,7 +168,7 @@ func (h *Hub) Follow(ctx context.Context, conv string, after Position) iter.Seq2
 		f := h.Join(conv, after, func() { signal(bell) })
 		defer f.Leave()
 		for {
-			d, err := f.Take(ctx, readSize)
+			d, _, err := f.Take(ctx, readSize)
 			if err != nil {
 				yield(Delivery{}, err)
 				return

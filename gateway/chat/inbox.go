@@ -78,8 +78,8 @@ func (i *Inbox) Restore(ctx context.Context, conv string, items []Item) error {
 	return nil
 }
 
-// items returns what waits, oldest first. What cannot be read, because a
-// newer version of Parley posted it, is left alone but not returned.
+// items returns what waits, oldest first. Of what cannot be read, because a
+// later version of Parley posted it, only the place is known.
 func (i *Inbox) items(ctx context.Context, conv string) ([]Item, error) {
 	raw, err := i.rdb.LRange(ctx, keysOf(conv).in, 0, -1).Result()
 	if err != nil {
@@ -87,10 +87,12 @@ func (i *Inbox) items(ctx context.Context, conv string) ([]Item, error) {
 	}
 	var its []Item
 	for _, r := range raw {
-		it := Item{raw: r}
-		if json.Unmarshal([]byte(r), &it) == nil {
-			its = append(its, it)
+		it := Item{}
+		if json.Unmarshal([]byte(r), &it) != nil || it.ID == "" {
+			it = Item{ID: r}
 		}
+		it.raw = r
+		its = append(its, it)
 	}
 	return its, nil
 }

@@ -113,13 +113,16 @@ func (l *Lease) sent(pc parcel) {
 			l.bytes += int64(len(r.raw))
 		}
 	}
-	long := l.run > maxEntries || l.bytes > maxBytes
+	if err != nil || l.run > maxEntries || l.bytes > maxBytes {
+		l.doubted = true // in the same step, so that nothing goes out behind a hole
+	}
 	l.notify()
-	offer := l.offer()
+	doubted, offer := l.doubted, l.offer()
 	l.mu.Unlock()
-	if err != nil || long {
-		l.Doubt()
-	} else if offer {
+	if doubted {
+		signal(l.doubt)
+	}
+	if offer {
 		l.q.pub.offer(l)
 	}
 }

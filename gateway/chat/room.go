@@ -16,6 +16,7 @@ type ringItem struct {
 	prev   Position        // of a generation's first entry: what it follows
 	same   bool            // and whether its snapshot is what the entries up to prev add up to
 	snap   json.RawMessage // and that snapshot
+	first  string          // and the snapshot's first message
 	raw    []byte          // the entry, without a snapshot
 	framed []byte          // the entry as it goes onto the wire
 }
@@ -134,6 +135,7 @@ func (r *room) item(rec record) (ringItem, bool) {
 		it.same = e.Ev.Same
 		snap := e.Ev.Snapshot
 		it.snap, _ = json.Marshal(snap)
+		it.first = snap.first()
 		e.Ev.Snapshot = nil
 		it.raw, _ = json.Marshal(e)
 		r.active = snap.Active()

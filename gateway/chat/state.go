@@ -285,3 +285,11 @@ func (s *State) RunMessages(run string) (ms []llm.Message) {
 	}
 	return ms
 }
+
+// first returns the id of the first message, if there is one.
+func (s *State) first() string {
+	if len(s.Messages) == 0 {
+		return ""
+	}
+	return s.Messages[0].ID
+}

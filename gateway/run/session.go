@@ -14,10 +14,11 @@ type session struct {
 	r     *Runner
 	lease *chat.Lease
 
-	mu      sync.Mutex      // held over a look into the inbox; guards all below
+	looking chan struct{} // 1 slot, held by whoever looks into the inbox
+
+	mu      sync.Mutex      // guards all below
 	seen    map[string]bool // items, by id
 	settled map[string]bool // items that may leave the inbox
-	waiting []chat.Item     // questions, in the order in which they are answered
 	stopped map[string]bool // runs that somebody cancelled
 	current string          // run that is being answered
 	cancel  context.CancelCauseFunc
@@ -27,7 +28,8 @@ type session struct {
 var errCancelled = errors.New("run: cancelled")
 
 func newSession(r *Runner, lease *chat.Lease) *session {
-	return &session{r: r, lease: lease, seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{}}
+	return &session{r: r, lease: lease, looking: make(chan struct{}, 1),
+		seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{}}
 }
 
 // serve answers one question after the other until the inbox is empty or work
@@ -55,21 +57,24 @@ func (s *session) serve(work context.Context) error {
 }
 
 func (s *session) loop(ctx context.Context) error {
-	if err := s.patiently(ctx, s.recall); err != nil {
-		return err
-	}
+	tried := map[string]bool{} // runs that this session has brought to their end
 	for {
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
-		if it, ok := s.next(); ok {
-			if err := s.answer(ctx, it); err != nil {
+		q, err := s.next(ctx, tried)
+		if err != nil {
+			return err
+		}
+		if q != nil {
+			if err := s.answer(ctx, itemOf(*q)); err != nil {
 				return err
 			}
-			s.settle(it.ID)
+			tried[q.Run] = true
+			s.settle(q.Run)
 			continue
 		}
-		s.settleCancels()
+		s.settleAll()
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
@@ -79,22 +84,20 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// recall begins with what the store has as unanswered, in the order in which
-// it was asked: the inbox may have been lost and filled again since.
-func (s *session) recall(ctx context.Context) error {
-	qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
-	if err != nil {
+// next returns the question to answer now. The inbox says that there may be
+// one; which comes first the store says, since the inbox may have been lost
+// and filled again.
+func (s *session) next(ctx context.Context, tried map[string]bool) (next *chat.Question, err error) {
+	err = s.patiently(ctx, func(ctx context.Context) error {
+		qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
+		for _, q := range qs {
+			if !tried[q.Run] && next == nil {
+				next = &q
+			}
+		}
 		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting = nil
-	for _, q := range qs {
-		it := itemOf(q)
-		s.seen[it.ID] = true
-		s.waiting = append(s.waiting, it)
-	}
-	return nil
+	})
+	return next, err
 }
 
 // listen looks into the inbox when somebody has put something there.
@@ -126,18 +129,18 @@ func (s *session) patiently(ctx context.Context, do func(context.Context) error)
 
 // look takes note of what is new in the inbox, and takes out what is settled.
 func (s *session) look(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.looking <- struct{}{}:
+		defer func() { <-s.looking }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	its, err := s.lease.Inbox(ctx)
 	if err != nil {
 		return err
 	}
 	for _, it := range its {
-		if !s.seen[it.ID] {
-			s.seen[it.ID] = true
-			s.notice(it)
-		}
-		if s.settled[it.ID] {
+		if s.notice(it) {
 			if err := s.lease.Remove(ctx, it); err != nil {
 				return err
 			}
@@ -146,35 +149,26 @@ func (s *session) look(ctx context.Context) error {
 	return nil
 }
 
-// notice requires s.mu.
-func (s *session) notice(it chat.Item) {
-	switch {
-	case it.Kind == chat.Cancel:
+// notice takes note of one item and reports whether it may leave the inbox.
+func (s *session) notice(it chat.Item) (settled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[it.ID] {
+		return s.settled[it.ID]
+	}
+	s.seen[it.ID] = true
+	switch it.Kind {
+	case chat.Cancel:
 		s.stopped[it.Run] = true
 		if s.current == it.Run && s.cancel != nil {
 			s.cancel(errCancelled)
 		}
-	case (it.Kind == chat.Say || it.Kind == chat.Regenerate) && it.Message != nil:
-		s.waiting = append(s.waiting, it)
-		if s.current != "" && it.Kind == chat.Say {
+	case chat.Say:
+		if s.current != "" && s.current != it.Run && it.Message != nil {
 			s.lease.Put(it.Run, 0, chat.Event{Type: chat.MessageQueued, Said: it.Message})
 		}
-	default:
-		s.r.log.Warn("an inbox item that cannot be understood is dropped", "kind", it.Kind, "conversation", s.lease.Conversation)
-		s.settled[it.ID] = true
 	}
-}
-
-// next returns the question to answer now.
-func (s *session) next() (chat.Item, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.waiting) == 0 {
-		return chat.Item{}, false
-	}
-	it := s.waiting[0]
-	s.waiting = s.waiting[1:]
-	return it, true
+	return s.settled[it.ID]
 }
 
 // begin makes a run the current one and returns its context, which ends when
@@ -184,6 +178,7 @@ func (s *session) begin(ctx context.Context, run string) (context.Context, conte
 	defer s.mu.Unlock()
 	ctx, s.cancel = context.WithCancelCause(ctx)
 	s.current = run
+	s.seen[run] = true // it need not have been in the inbox
 	if s.stopped[run] {
 		s.cancel(errCancelled)
 	}
@@ -191,20 +186,21 @@ func (s *session) begin(ctx context.Context, run string) (context.Context, conte
 }
 
 // settle lets a question leave the inbox, whose run has ended for good.
-func (s *session) settle(id string) {
+func (s *session) settle(run string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current, s.cancel = "", nil
-	s.settled[id] = true
+	s.settled[run] = true
 }
 
-// settleCancels lets cancels leave the inbox when no question waits: their
-// runs have ended, or were never known.
-func (s *session) settleCancels() {
+// settleAll lets everything leave the inbox that was seen before the store
+// said that nothing is unanswered: late repeats of questions, cancels of runs
+// that have ended, and what a later version of Parley may have put there.
+func (s *session) settleAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for run := range s.stopped {
-		s.settled[cancelID(run)] = true
+	for id := range s.seen {
+		s.settled[id] = true
 	}
 }
 

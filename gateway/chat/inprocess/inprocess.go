@@ -10,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // A Redis is an in-process Redis. All methods may be called concurrently.
@@ -33,7 +34,8 @@ func (r *Redis) Client() *redis.Client {
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			return r.Dial()
 		},
-		DialerRetries: 1,
+		DialerRetries:            1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }
 

@@ -1,0 +1,270 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"parley/gateway/chat"
+)
+
+// How often a client hears that its connection lives.
+const (
+	beatActive = 5 * time.Second // while an answer that it follows is being written
+	beatIdle   = 15 * time.Second
+)
+
+// Bounds of what waits for one connection.
+const (
+	maxReplies   = 64               // answers to commands; beyond, the client's next command waits
+	maxBatch     = 512              // entries taken at once
+	writeTimeout = 10 * time.Second // of one frame; beyond, the client is gone
+	retryTake    = 250 * time.Millisecond
+)
+
+// A conn is one WebSocket. It costs a goroutine that reads; one that writes
+// exists only while there is something to write. No event is queued for it:
+// the writer takes what follows from the rooms when the frame before is out.
+type conn struct {
+	s       *Server
+	ws      *websocket.Conn
+	who     Principal
+	session string
+	ctx     context.Context // ends with the connection
+	stop    context.CancelFunc
+
+	mu      sync.Mutex // guards all below
+	replies [][]byte
+	drained chan struct{} // closed, and replaced, when replies have gone out
+	follows map[string]*follow
+	ready   []*follow // may have something to take
+	writing bool      // the writer exists
+	since   time.Time // when the frame began that is being written, zero if none is
+	beaten  time.Time // last beat
+	ended   bool
+}
+
+// A follow is a conversation that a connection follows. Its follower is used
+// by the connection's writer alone.
+type follow struct {
+	conn  *conn
+	c     string
+	f     *chat.Follower // set under conn.mu before the first take
+	subID string         // of the command that is not answered yet; owned by the writer
+	open  bool           // sub.ok was sent; owned by the writer
+
+	queued bool // in conn.ready; guarded by conn.mu
+	left   bool // guarded by conn.mu
+}
+
+func newConn(s *Server, ws *websocket.Conn, p Principal) *conn {
+	c := &conn{s: s, ws: ws, who: p, session: chat.NewID("s"), drained: make(chan struct{}), follows: map[string]*follow{}, beaten: time.Now()}
+	c.ctx, c.stop = context.WithCancel(s.ctx)
+	return c
+}
+
+// send queues the answer to a command.
+func (c *conn) send(frame []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.replies = append(c.replies, frame)
+	c.startWriter()
+}
+
+// room waits until few enough answers wait, so that a client that sends and
+// does not read is no longer read. It reports false when the connection ends.
+func (c *conn) room() bool {
+	for {
+		c.mu.Lock()
+		n, drained := len(c.replies), c.drained
+		c.mu.Unlock()
+		if n < maxReplies {
+			return true
+		}
+		select {
+		case <-drained:
+		case <-c.ctx.Done():
+			return false
+		}
+	}
+}
+
+// follow begins to follow a conversation. It reports false if the connection
+// follows too many. Like unsubscribe and end, it is called by the reader.
+func (c *conn) follow(cmd command, at chat.Position) bool {
+	c.mu.Lock()
+	full := len(c.follows) >= c.s.Limits.Follows
+	c.mu.Unlock()
+	if full {
+		return false
+	}
+	fo := &follow{conn: c, c: cmd.C, subID: cmd.ID}
+	f := c.s.Hub.Join(cmd.C, at, fo.wake) // not under c.mu, which rooms take when they wake
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fo.f = f
+	c.follows[cmd.C] = fo
+	c.enqueue(fo)
+	return true
+}
+
+func (c *conn) unsubscribe(conv string) {
+	c.mu.Lock()
+	fo := c.follows[conv]
+	delete(c.follows, conv)
+	if fo != nil {
+		fo.left = true
+	}
+	c.mu.Unlock()
+	if fo != nil {
+		fo.f.Leave()
+	}
+}
+
+// wake is called by the room, under its lock: it must not block.
+func (fo *follow) wake() {
+	fo.conn.mu.Lock()
+	defer fo.conn.mu.Unlock()
+	fo.conn.enqueue(fo)
+}
+
+// enqueue requires c.mu.
+func (c *conn) enqueue(fo *follow) {
+	if fo.f == nil || fo.queued || fo.left || c.ended {
+		return
+	}
+	fo.queued = true
+	c.ready = append(c.ready, fo)
+	c.startWriter()
+}
+
+// startWriter requires c.mu.
+func (c *conn) startWriter() {
+	if !c.writing {
+		c.writing = true
+		c.s.wg.Go(c.write)
+	}
+}
+
+// write sends what there is and ends.
+func (c *conn) write() {
+	for {
+		frame, fo := c.next()
+		if fo != nil {
+			frame = fo.take()
+		}
+		if frame == nil && fo == nil {
+			return
+		}
+		if frame != nil && !c.writeFrame(frame) {
+			return
+		}
+	}
+}
+
+// next returns what to write now: an answer before what rooms have. With
+// nothing left the writer no longer exists.
+func (c *conn) next() ([]byte, *follow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		c.writing = false
+		return nil, nil
+	}
+	if len(c.replies) > 0 {
+		frame := c.replies[0]
+		if c.replies = c.replies[1:]; len(c.replies) == 0 {
+			c.replies = nil
+		}
+		close(c.drained)
+		c.drained = make(chan struct{})
+		return frame, nil
+	}
+	if len(c.ready) > 0 {
+		fo := c.ready[0]
+		if c.ready = c.ready[1:]; len(c.ready) == 0 {
+			c.ready = nil
+		}
+		fo.queued = false
+		return nil, fo
+	}
+	c.writing = false
+	return nil, nil
+}
+
+// writeFrame writes without a context of its own, which would cost as much as
+// the write: the sweep closes connections whose write takes too long.
+func (c *conn) writeFrame(frame []byte) bool {
+	c.mu.Lock()
+	c.since = time.Now()
+	c.mu.Unlock()
+	err := c.ws.Write(context.Background(), websocket.MessageText, frame)
+	c.mu.Lock()
+	c.since = time.Time{}
+	if err != nil {
+		c.writing = false
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.stop()
+		return false
+	}
+	return true
+}
+
+// end clears up when the connection has ended for whatever reason.
+func (c *conn) end() {
+	c.stop()
+	c.mu.Lock()
+	c.ended = true
+	follows := c.follows
+	c.follows, c.ready, c.replies = map[string]*follow{}, nil, nil
+	for _, fo := range follows {
+		fo.left = true
+	}
+	c.mu.Unlock()
+	for _, fo := range follows {
+		fo.f.Leave()
+	}
+	_ = c.ws.CloseNow()
+	c.s.conns.remove(c)
+}
+
+// sweep is called every second: it ends a connection that does not take what
+// is written, and lets the client know that the connection lives.
+func (c *conn) sweep(now time.Time) {
+	c.mu.Lock()
+	stuck := !c.since.IsZero() && now.Sub(c.since) > writeTimeout
+	follows := make([]*follow, 0, len(c.follows))
+	for _, fo := range c.follows {
+		follows = append(follows, fo)
+	}
+	beaten := c.beaten
+	c.mu.Unlock()
+	if stuck {
+		c.stop()
+		_ = c.ws.CloseNow()
+		return
+	}
+	if age := now.Sub(beaten); age < beatActive-time.Second/2 || age < beatIdle-time.Second/2 && !anyActive(follows) {
+		return
+	}
+	c.mu.Lock()
+	c.beaten = now
+	c.mu.Unlock()
+	c.send(beatFrame)
+}
+
+func anyActive(follows []*follow) bool {
+	for _, fo := range follows {
+		if fo.f.Active() {
+			return true
+		}
+	}
+	return false
+}

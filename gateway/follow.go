@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"parley/gateway/chat"
+)
+
+// take returns the frame of what the conversation has for the connection, or
+// nil for nothing. It is called by the connection's writer.
+func (fo *follow) take() []byte {
+	c := fo.conn
+	d, ready, err := fo.f.Take(c.ctx, maxBatch)
+	if err != nil {
+		if c.ctx.Err() == nil { // Redis or the store is away: the client waits, it is not sent away
+			time.AfterFunc(retryTake, fo.wake)
+		}
+		return nil
+	}
+	if !ready {
+		return nil
+	}
+	if !fo.open {
+		fo.open = true
+		fo.wake()
+		return fo.subscribed(d)
+	}
+	if d.Empty() {
+		return nil
+	}
+	fo.wake() // there may be more behind it
+	return fo.frame(d)
+}
+
+func (fo *follow) frame(d chat.Delivery) []byte {
+	switch {
+	case d.Snapshot != nil:
+		return encode(snap{Type: frameSnap, C: fo.c, At: d.At, Snapshot: d.Snapshot, Reason: d.Reason})
+	case len(d.Entries) == 1 && d.Entries[0].Frame != nil:
+		return d.Entries[0].Frame
+	}
+	return eventsFrame(fo.c, merged(d.Entries))
+}
+
+// subscribed answers sub. What follows the client's position without a hole
+// comes as the frames behind it.
+func (fo *follow) subscribed(d chat.Delivery) []byte {
+	a := subscribed{Type: frameSub, ID: fo.subID, C: fo.c, Head: fo.f.Head(), Recovered: d.Snapshot == nil}
+	if d.Snapshot != nil {
+		a.Snapshot, a.At, a.Older = d.Snapshot, &d.At, fo.older(d)
+		return encode(a)
+	}
+	if len(d.Entries) > 0 {
+		fo.conn.first(eventsFrame(fo.c, merged(d.Entries)))
+	}
+	return encode(a)
+}
+
+// first puts a frame before all others that wait.
+func (c *conn) first(frame []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.replies = append([][]byte{frame}, c.replies...)
+	}
+}
+
+// older returns the first message of a snapshot, if there are messages before
+// it.
+func (fo *follow) older(d chat.Delivery) string {
+	ctx, cancel := context.WithTimeout(fo.conn.ctx, 5*time.Second)
+	defer cancel()
+	return fo.conn.s.older(ctx, fo.c, d.First)
+}
+
+// older returns first, if the store has messages before it.
+func (s *Server) older(ctx context.Context, conv, first string) string {
+	if first == "" {
+		return ""
+	}
+	ms, _, err := s.Store.History(ctx, conv, first, 1)
+	if err != nil || len(ms) == 0 {
+		return ""
+	}
+	return first
+}

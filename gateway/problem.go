@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"parley/gateway/chat"
+	"parley/gateway/run"
+	"parley/gateway/store"
+	"parley/tools"
+	"parley/tools/rag"
+)
+
+// A Problem is what a client is told of an error, as RFC 9457 has it: over
+// HTTP as application/problem+json, on a WebSocket inside an err frame. Its
+// detail says what to do; nothing internal is shown.
+type Problem struct {
+	Type    string `json:"type"` // "about:blank#" and the code, which is stable
+	Title   string `json:"title"`
+	Status  int    `json:"status"`
+	Detail  string `json:"detail,omitempty"`
+	Code    string `json:"code"`
+	Field   string `json:"field,omitempty"` // of the request, that is wrong
+	RetryMs int64  `json:"retryMs,omitempty"`
+}
+
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// The codes of problems.
+const (
+	codeNotFound    = "not_found"
+	codeBadFrame    = "bad_frame"
+	codeBadRequest  = "bad_request"
+	codeUnknown     = "unknown_command"
+	codeTooLong     = "too_long"
+	codeTooMany     = "too_many"
+	codeLimited     = "rate_limited"
+	codeUnavailable = "unavailable"
+	codeBusy        = "busy"
+	codeConflict    = "conflict"
+	codeForbidden   = "forbidden"
+	codeSignIn      = "sign_in"
+	codeFull        = "storage_full"
+	codeInternal    = "internal"
+)
+
+func problem(status int, code, format string, args ...any) *Problem {
+	return &Problem{Type: "about:blank#" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (p *Problem) in(field string) *Problem { p.Field = field; return p }
+
+func (p *Problem) after(d time.Duration) *Problem { p.RetryMs = max(d.Milliseconds(), 1); return p }
+
+func notFound(what string) *Problem {
+	return problem(http.StatusNotFound, codeNotFound, "There is no such %s, or it is not yours.", what)
+}
+
+// problemOf turns an error of a lower room into what a client may know of it.
+func problemOf(err error) *Problem {
+	var p *Problem
+	var upload *rag.UploadError
+	var field *tools.FieldError
+	var he *echo.HTTPError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &upload):
+		return uploadProblem(upload)
+	case errors.As(err, &field):
+		return problem(http.StatusUnprocessableEntity, codeBadRequest, "%s", field.Reason).in(field.Field)
+	case errors.Is(err, store.ErrCursor):
+		return problem(http.StatusBadRequest, codeBadRequest, "This cursor is not of this list. Begin without one.").in("after")
+	case errors.Is(err, chat.ErrPosition):
+		return problem(http.StatusBadRequest, codeBadRequest, "%s", chat.ErrPosition).in("after")
+	case errors.Is(err, chat.ErrNotFound):
+		return notFound("thing")
+	case errors.Is(err, chat.ErrFull):
+		return problem(http.StatusInsufficientStorage, codeFull, "The server's storage is full. Nothing was taken; the operator has to make room.")
+	case errors.Is(err, run.ErrBusy), errors.Is(err, store.ErrRunning):
+		return problem(http.StatusConflict, codeBusy, "The answer is still being written. Stop it or wait for its end.")
+	case errors.Is(err, run.ErrNotLast):
+		return problem(http.StatusConflict, codeConflict, "Only the last answer of a conversation can be given anew.")
+	case errors.Is(err, tools.ErrBuiltin):
+		return problem(http.StatusConflict, codeConflict, "A built-in tool has this name. Choose another.").in("name")
+	case errors.As(err, &he):
+		return problem(he.Code, codeOf(he.Code), "%v", he.Message)
+	}
+	return nil
+}
+
+func uploadProblem(e *rag.UploadError) *Problem {
+	status := http.StatusUnprocessableEntity
+	if e.Kind == rag.TooLarge {
+		status = http.StatusRequestEntityTooLarge
+	}
+	return problem(status, string(e.Kind), "%s", e.Reason)
+}
+
+func codeOf(status int) string {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return codeNotFound
+	case http.StatusRequestEntityTooLarge:
+		return codeTooLong
+	case http.StatusTooManyRequests:
+		return codeLimited
+	}
+	return codeBadRequest
+}
+
+// explain is problemOf for whatever else goes wrong too: it is logged here,
+// and the client is told that it can try again.
+func (s *Server) explain(err error, what string) *Problem {
+	if p := problemOf(err); p != nil {
+		return p
+	}
+	s.log.Error(what, "error", err)
+	return problem(http.StatusServiceUnavailable, codeUnavailable, "Something that the server needs does not answer. Try again in a moment.").after(2 * time.Second)
+}
+
+// handleError writes what a handler returned.
+func (s *Server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	p := s.explain(err, c.Request().Method+" "+c.Path())
+	h := c.Response().Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	if p.RetryMs > 0 {
+		h.Set("Retry-After", fmt.Sprint((p.RetryMs+999)/1000))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="parley"`)
+	}
+	c.Response().WriteHeader(p.Status)
+	if c.Request().Method != http.MethodHead {
+		_ = json.NewEncoder(c.Response()).Encode(p)
+	}
+}

@@ -1,0 +1,259 @@
+// Package gateway is the front door: conversations over WebSocket, SSE and
+// REST, and what else a person, a program or an operator can ask of a
+// replica. It holds nothing that another replica would miss: whatever a
+// client sees of a conversation was first in its log, and whatever it wants
+// goes through the store and the conversation's inbox.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"parley/gateway/chat"
+	"parley/gateway/run"
+	"parley/llm"
+	"parley/tools"
+	"parley/tools/rag"
+)
+
+// Conversations is what the gateway needs of the store.
+type Conversations interface {
+	CreateConversation(ctx context.Context, c chat.Conversation) error
+	Conversation(ctx context.Context, id string) (chat.Conversation, error)
+	Conversations(ctx context.Context, owner, after string, limit int) (cs []chat.Conversation, next string, err error)
+	RenameConversation(ctx context.Context, id, title string) error
+	DeleteConversation(ctx context.Context, id string) error
+	History(ctx context.Context, conv, before string, limit int) (ms []llm.Message, next string, err error)
+	Pending(ctx context.Context, conv string) ([]chat.Question, error)
+	RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
+	Ping(ctx context.Context) error
+}
+
+// A Limiter counts what one person does on all replicas together.
+type Limiter interface {
+	Allow(ctx context.Context, key string, limit int, window time.Duration) (ok bool, wait time.Duration, err error)
+}
+
+// Config is what a Server is built of. All but Limits and the lists of hosts
+// and origins must be set.
+type Config struct {
+	Store     Conversations
+	Hub       *chat.Hub
+	Runner    *run.Runner
+	Tools     *tools.Registry
+	Documents *rag.Service
+	Identity  *Identity
+	Limiter   Limiter
+	Ready     func(ctx context.Context) error // Redis and whatever else must be there
+	Page      http.Handler
+	Log       *slog.Logger
+	Info      Info
+	Limits    Limits
+	Hosts     []string     // names that this server answers for; empty: all
+	Origins   []string     // other sites' origins that may use it
+	Proxies   []*net.IPNet // whose X-Forwarded-For is believed
+}
+
+// Info is what everybody may know of a server.
+type Info struct {
+	Name   string `json:"name"`
+	Build  string `json:"build"`
+	Model  string `json:"model"`
+	Demo   bool   `json:"demo"`
+	Limits struct {
+		MaxMessage int `json:"maxMessage"`
+	} `json:"limits"`
+}
+
+// Limits are a Server's settings. Zero values are the defaults.
+type Limits struct {
+	Message           int           // bytes of what a person says: 32,768
+	Frame             int           // bytes of a frame or of a command's body: 65,536
+	Connections       int           // WebSockets and SSE streams of a replica: 20,000
+	PerPerson         int           // of those, one person's: 32
+	Follows           int           // conversations that one connection follows: 64
+	Commands          int           // commands a second of one connection: 20
+	Burst             int           // commands at once: 40
+	MessagesPerMinute int           // of one person, on all replicas: 30
+	Queued            int           // unanswered questions of a conversation: 16
+	Document          int           // bytes of a document: 16 MiB
+	WaitMax           time.Duration // of a request that waits for an answer: 120 s
+}
+
+func (l Limits) withDefaults() Limits {
+	for p, def := range map[*int]int{
+		&l.Message: 32 << 10, &l.Frame: 64 << 10, &l.Connections: 20000, &l.PerPerson: 32, &l.Follows: 64,
+		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.Queued: 16, &l.Document: 16 << 20,
+	} {
+		if *p <= 0 {
+			*p = def
+		}
+	}
+	if l.WaitMax <= 0 {
+		l.WaitMax = 120 * time.Second
+	}
+	return l
+}
+
+// A Server answers HTTP. All methods may be called concurrently; Run is
+// called once.
+type Server struct {
+	Config
+	log   *slog.Logger
+	guard originGuard
+	echo  *echo.Echo
+	conns *connSet
+
+	ctx      context.Context // ends with the server; what connections live under
+	stop     context.CancelFunc
+	draining atomic.Bool
+	wg       sync.WaitGroup // connections' goroutines
+}
+
+// New returns a Server.
+func New(c Config) *Server {
+	c.Limits = c.Limits.withDefaults()
+	c.Info.Limits.MaxMessage = c.Limits.Message
+	s := &Server{Config: c, log: c.Log, guard: originGuard{c.Hosts, c.Origins}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.conns = newConnSet(c.Limits.Connections, c.Limits.PerPerson)
+	s.echo = echo.New()
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.HTTPErrorHandler = s.handleError
+	s.echo.IPExtractor = addressOf(c.Proxies)
+	s.echo.Use(s.outermost)
+	s.routes()
+	return s
+}
+
+// addressOf believes X-Forwarded-For only from the proxies named.
+func addressOf(proxies []*net.IPNet) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	o := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		o = append(o, echo.TrustIPRange(p))
+	}
+	return echo.ExtractIPFromXFFHeader(o...)
+}
+
+func (s *Server) routes() {
+	e := s.echo
+	e.GET("/healthz", s.health)
+	e.GET("/readyz", s.ready)
+	v1 := e.Group("/v1")
+	v1.GET("/info", s.person(s.info))
+	v1.GET("/ws", s.person(s.webSocket))
+	v1.POST("/conversations", s.person(s.createConversation))
+	v1.GET("/conversations", s.person(s.listConversations))
+	v1.GET("/conversations/:c", s.person(s.own(s.getConversation)))
+	v1.PATCH("/conversations/:c", s.person(s.own(s.renameConversation)))
+	v1.DELETE("/conversations/:c", s.person(s.own(s.deleteConversation)))
+	v1.GET("/conversations/:c/messages", s.person(s.own(s.listMessages)))
+	v1.POST("/conversations/:c/messages", s.person(s.postMessage))
+	v1.GET("/conversations/:c/events", s.person(s.own(s.events)))
+	v1.POST("/conversations/:c/commands", s.person(s.postCommand))
+	v1.GET("/runs/:run", s.person(s.getRun))
+	v1.GET("/tools", s.admin(s.listTools))
+	v1.GET("/tools/:name", s.admin(s.getTool))
+	v1.PUT("/tools/:name", s.admin(s.putTool))
+	v1.DELETE("/tools/:name", s.admin(s.deleteTool))
+	v1.POST("/tools/:name/call", s.admin(s.callTool))
+	v1.POST("/documents", s.admin(s.addDocument))
+	v1.GET("/documents", s.admin(s.listDocuments))
+	v1.GET("/documents/:id", s.person(s.getDocument))
+	v1.DELETE("/documents/:id", s.admin(s.deleteDocument))
+	v1.POST("/retrieval", s.retrieve)
+	v1.Any("/*", func(echo.Context) error { return notFound("address") })
+	e.GET("/*", s.page)
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// outermost guards against foreign pages and keeps a panic to its request.
+func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				s.log.Error("panic", "path", c.Path(), "panic", p, "stack", string(debug.Stack()))
+				err = problem(http.StatusInternalServerError, codeInternal, "Something went wrong on our side.")
+			}
+		}()
+		h := c.Response().Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		if err := s.guard.check(c.Request()); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+const principalKey = "principal"
+
+func who(c echo.Context) Principal { p, _ := c.Get(principalKey).(Principal); return p }
+
+// person lets everybody in, each as themselves.
+func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		p, err := s.Identity.Of(c.Response(), c.Request())
+		if err != nil {
+			return err
+		}
+		c.Set(principalKey, p)
+		return next(c)
+	}
+}
+
+// admin lets in who has the admin token.
+func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if bearer(c.Request()) == "" {
+			return problem(http.StatusUnauthorized, codeSignIn, "This needs the admin token: Authorization: Bearer <token>. It was printed when the server started, or is PARLEY_ADMIN_TOKEN.")
+		}
+		return s.person(next)(c)
+	}
+}
+
+// page serves the browser's page. A first visit makes a guest, so that the
+// page's WebSocket has a cookie to send.
+func (s *Server) page(c echo.Context) error {
+	if _, err := s.Identity.Of(c.Response(), c.Request()); err != nil {
+		return err
+	}
+	s.Page.ServeHTTP(c.Response(), c.Request())
+	return nil
+}
+
+func (s *Server) info(c echo.Context) error { return c.JSON(http.StatusOK, s.Info) }
+
+// health says that the process is alive, and nothing of what it needs: a
+// Redis that is away must not have the whole fleet restarted.
+func (s *Server) health(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+// ready says whether a balancer should send anybody here.
+func (s *Server) ready(c echo.Context) error {
+	if s.draining.Load() {
+		return problem(http.StatusServiceUnavailable, codeUnavailable, "This replica is shutting down.").after(time.Second)
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), 2*time.Second)
+	defer cancel()
+	if err := s.Store.Ping(ctx); err != nil {
+		s.log.Warn("not ready", "error", err)
+		return problem(http.StatusServiceUnavailable, codeUnavailable, "The store does not answer.").after(time.Second)
+	}
+	if err := s.Ready(ctx); err != nil {
+		s.log.Warn("not ready", "error", err)
+		return problem(http.StatusServiceUnavailable, codeUnavailable, "Redis does not answer.").after(time.Second)
+	}
+	return c.String(http.StatusOK, "ready\n")
+}

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+
+	"parley/gateway/chat"
+)
+
+// subprotocol is the version of the frames.
+const subprotocol = "parley.v1"
+
+// Close codes of Parley's own.
+const (
+	closeSignIn websocket.StatusCode = 4401
+)
+
+// webSocket takes a connection over. The handler returns; the connection
+// lives on in its reader.
+func (s *Server) webSocket(c echo.Context) error {
+	if s.draining.Load() {
+		return problem(http.StatusServiceUnavailable, codeUnavailable, "This replica is shutting down. Another one takes you.").after(time.Second)
+	}
+	p := who(c)
+	if err := s.conns.reserve(p.Owner); err != nil {
+		return err
+	}
+	ws, err := websocket.Accept(smallHijacker{c.Response().Writer}, c.Request(), &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
+		InsecureSkipVerify: true, // the origin was checked, with the operator's list, before
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		s.conns.unreserve(p.Owner)
+		return nil // Accept has answered
+	}
+	c.Response().Committed = true
+	ws.SetReadLimit(int64(s.Limits.Frame))
+	conn := newConn(s, ws, p)
+	s.conns.add(conn)
+	s.wg.Go(conn.read)
+	return nil
+}
+
+// read carries out one frame after the other until the connection ends.
+func (c *conn) read() {
+	defer c.end()
+	limit := rate.NewLimiter(rate.Limit(c.s.Limits.Commands), c.s.Limits.Burst)
+	for {
+		kind, b, err := c.ws.Read(c.ctx)
+		if err != nil {
+			c.readFailed(err)
+			return
+		}
+		if kind != websocket.MessageText || !utf8.Valid(b) {
+			c.send(encode(reply{Type: frameErr, Problem: problem(http.StatusBadRequest, codeBadFrame, "Frames are JSON text in UTF-8.")}))
+			continue
+		}
+		var cmd command
+		if err := json.Unmarshal(b, &cmd); err != nil {
+			c.send(encode(reply{Type: frameErr, Problem: badFrame(err)}))
+			continue
+		}
+		if !limit.Allow() {
+			c.send(encode(reply{Type: frameErr, ID: cmd.ID, Problem: problem(http.StatusTooManyRequests, codeLimited,
+				"%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)}))
+			continue
+		}
+		if !c.room() {
+			return
+		}
+		c.command(cmd)
+	}
+}
+
+func badFrame(err error) *Problem {
+	p := *jsonProblem(err)
+	p.Code, p.Type = codeBadFrame, "about:blank#"+codeBadFrame
+	return &p
+}
+
+// readFailed says why, where the client can still hear it.
+func (c *conn) readFailed(err error) {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		_ = c.ws.Close(websocket.StatusMessageTooBig, "frames have at most the bytes that welcome says")
+	}
+}
+
+func (c *conn) command(cmd command) {
+	if len(cmd.ID) > 64 {
+		cmd.ID = cmd.ID[:64]
+	}
+	switch cmd.Type {
+	case "hello":
+		c.send(encode(c.welcome(cmd)))
+	case "sub":
+		c.subscribe(cmd)
+	case "unsub":
+		c.unsubscribe(cmd.C)
+		c.send(encode(reply{Type: frameOK, ID: cmd.ID, C: cmd.C}))
+	default:
+		ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+		defer cancel()
+		c.send(encode(c.s.execute(ctx, c.who, cmd)))
+	}
+}
+
+func (c *conn) welcome(cmd command) welcome {
+	return welcome{
+		Type: frameWelcome, ID: cmd.ID, Session: c.session, Server: "parley", Build: c.s.Info.Build,
+		MaxFrame: c.s.Limits.Frame, MaxMessage: c.s.Limits.Message,
+		PingMs: beatIdle.Milliseconds(), ResumeMs: resumeFor.Milliseconds(),
+	}
+}
+
+// resumeFor is how long a client that was away can expect to go on behind its
+// position instead of getting a snapshot.
+const resumeFor = 10 * time.Minute
+
+func (c *conn) subscribe(cmd command) {
+	refuse := func(p *Problem) { c.send(encode(reply{Type: frameErr, ID: cmd.ID, C: cmd.C, Problem: p})) }
+	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
+	defer cancel()
+	if _, err := c.s.owned(ctx, c.who, cmd.C); err != nil {
+		refuse(c.s.explain(err, "command sub"))
+		return
+	}
+	at, err := chat.ParsePosition(cmd.After)
+	if err != nil {
+		refuse(c.s.explain(err, "command sub"))
+		return
+	}
+	c.unsubscribe(cmd.C)
+	if !c.follow(cmd, at) {
+		refuse(problem(http.StatusTooManyRequests, codeTooMany, "One connection follows at most %d conversations. Leave one with unsub.", c.s.Limits.Follows))
+	}
+}
