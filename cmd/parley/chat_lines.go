@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"parley/gateway/chat"
+)
+
+// line deals with a line of input; ok is false at its end.
+func (t *talk) line(ctx context.Context, line string, ok bool) error {
+	if !ok {
+		t.over = true
+		t.screen.leavePrompt()
+		return nil
+	}
+	t.screen.entered()
+	line = strings.TrimSpace(line)
+	switch {
+	case line == "":
+		return nil
+	case strings.HasPrefix(line, "/") && t.interactive:
+		return t.slash(ctx, line)
+	}
+	t.ask(ctx, line)
+	return nil
+}
+
+// ask sends a question.
+func (t *talk) ask(ctx context.Context, text string) {
+	if t.maxMessage > 0 && len(text) > t.maxMessage {
+		t.screen.fail("The question has %d bytes; the server takes %d.", len(text), t.maxMessage)
+		t.failed = true
+		return
+	}
+	t.asked = &question{clientID: chat.NewID("k")}
+	t.send(ctx, order{Type: "send", C: t.conv, Msg: &said{t.asked.clientID, strings.ToValidUTF8(text, "\uFFFD")}})
+}
+
+// slash carries out one of the client's own commands.
+func (t *talk) slash(ctx context.Context, line string) error {
+	name, arg, _ := strings.Cut(line, " ")
+	switch name {
+	case "/quit", "/exit":
+		return errLeave
+	case "/help":
+		t.screen.note("%s", chatHelp)
+	case "/new":
+		t.turnTo(ctx, "")
+	case "/list":
+		t.list(ctx)
+	case "/open":
+		if arg = strings.TrimSpace(arg); !chat.ValidID(arg) {
+			t.screen.fail("/open needs the id of a conversation; /list shows them.")
+			return nil
+		}
+		t.turnTo(ctx, arg)
+	default:
+		t.screen.fail("There is no command %s. %s", plainText(name), chatHelp)
+	}
+	return nil
+}
+
+// turnTo leaves the conversation for another, or for one that is yet to begin.
+func (t *talk) turnTo(ctx context.Context, conv string) {
+	if t.conv != "" && t.up {
+		t.link.write(ctx, order{Type: "unsub", ID: t.nextID(), C: t.conv})
+	}
+	t.conv, t.subID, t.synced, t.state, t.at = conv, "", false, chat.State{}, chat.Position{}
+	t.subscribe(ctx)
+}
+
+func (t *talk) list(ctx context.Context) {
+	var page struct {
+		Conversations []chat.Conversation `json:"conversations"`
+	}
+	if err := t.api.get(ctx, "/v1/conversations", url.Values{"limit": {"20"}}, &page); err != nil {
+		t.screen.fail("%v", err)
+		return
+	}
+	if len(page.Conversations) == 0 {
+		t.screen.note("There are no conversations yet.")
+	}
+	for _, c := range page.Conversations {
+		fmt.Fprintf(t.screen.out, "%s  %s  %s\n", oneLined(c.ID), c.Updated.Local().Format("2006-01-02 15:04"), cut(oneLined(c.Title), 60))
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"parley/gateway"
+	"parley/gateway/chat"
+	"parley/gateway/chat/inprocess"
+	"parley/gateway/store"
+	"parley/llm"
+	"parley/llm/provider"
+	"parley/tools"
+)
+
+func newLogger(s settings, w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// quietRedis has go-redis's own words go to our log, where they are details:
+// what matters of them comes back as errors.
+func quietRedis(log *slog.Logger) { redis.SetLogger(redisLog{log}) }
+
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements go-redis's logging interface.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, v...))
+}
+
+// openRedis connects to the Redis that the settings name, or starts one
+// inside this process.
+func openRedis(ctx context.Context, s settings, log *slog.Logger) (redis.UniversalClient, func(), error) {
+	if s.Redis == "" {
+		r := inprocess.New()
+		c := r.Client()
+		return c, func() { _ = c.Close(); r.Close() }, nil
+	}
+	o, err := redis.ParseURL(s.Redis)
+	if err != nil {
+		return nil, nil, fmt.Errorf("redis: the URL cannot be used")
+	}
+	o.MaxRetries = -1 // an error never means that nothing was written
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	if o.PoolSize == 0 {
+		o.PoolSize = 64
+	}
+	c := redis.NewClient(o)
+	warnings, err := chat.CheckRedis(ctx, c)
+	if err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
+	for _, w := range warnings {
+		log.Warn("redis: " + w)
+	}
+	return c, func() { _ = c.Close() }, nil
+}
+
+func openModel(s settings) (llm.Model, error) {
+	if s.Demo() {
+		return provider.Demo(provider.DemoOptions{}), nil
+	}
+	return provider.OpenAI(provider.OpenAIOptions{BaseURL: s.ModelURL, Key: string(s.ModelKey), Model: s.Model})
+}
+
+// retrieval declares the tool that searches documents: a REST endpoint like
+// any other, which happens to be this server's own.
+func retrieval(base, token string) tools.Endpoint {
+	return tools.Endpoint{
+		Name:        "search_documents",
+		Description: "Search the documents that this assistant knows: manuals, guides, and how Parley itself works and is set up. Returns passages with references to cite.",
+		Parameters:  json.RawMessage(`{"type":"object","properties":{"query":{"type":"string","description":"what to look for, in words that the documents would use"},"limit":{"type":"integer","minimum":1,"maximum":10,"default":5}},"required":["query"],"additionalProperties":false}`),
+		Request:     tools.Request{Method: "POST", URL: base + "/v1/retrieval", Headers: map[string]string{"Authorization": "Bearer " + token}},
+		Effect:      tools.Safe,
+		Sources:     "/passages",
+	}
+}
+
+// openTools returns the tools of this server. Its own address is the one
+// private address that is always allowed, for retrieval.
+func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, error) {
+	self := selfAddr(addr)
+	client := tools.NewClient(tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()})
+	r := &tools.Registry{Endpoints: db, Client: client, Log: log}
+	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {
+		t, err := e.Tool(client)
+		if err != nil {
+			return nil, fmt.Errorf("tool %s: %w", e.Name, err)
+		}
+		r.Builtins = append(r.Builtins, t)
+	}
+	return r, nil
+}
+
+// selfAddr is where this process reaches itself.
+func selfAddr(addr net.Addr) string {
+	a, _ := addr.(*net.TCPAddr)
+	ip := a.IP
+	if ip.IsUnspecified() {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	return net.JoinHostPort(ip.String(), strconv.Itoa(a.Port))
+}
+
+// A keyring is the secrets of a fleet, the same on all its replicas.
+type keyring struct {
+	cookie []byte
+	admin  string
+	made   bool // the admin token was made here, and has to be told
+}
+
+func secretsOf(ctx context.Context, db *store.DB, s settings) (k keyring, err error) {
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh)
+	if k.cookie, err = db.Secret(ctx, "cookie", fresh); err != nil {
+		return k, err
+	}
+	if k.admin = string(s.AdminToken); k.admin != "" {
+		return k, nil
+	}
+	token, err := db.Secret(ctx, "admin-token", []byte("pa_"+rand.Text()))
+	if err != nil {
+		return k, err
+	}
+	k.admin, k.made = string(token), true
+	return k, saveToken(s, k.admin)
+}
+
+func saveToken(s settings, token string) error {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return fmt.Errorf("PARLEY_DATA: %w", err)
+	}
+	if err := os.WriteFile(adminTokenFile(s.Data), []byte(token+"\n"), 0o600); err != nil {
+		return fmt.Errorf("PARLEY_DATA: %w", err)
+	}
+	return nil
+}
+
+// retrieval returns the token with which the retrieval tool calls this fleet.
+func (k keyring) retrieval() string {
+	m := hmac.New(sha256.New, k.cookie)
+	m.Write([]byte("retrieval"))
+	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+}
+
+func (k keyring) identity(s settings) *gateway.Identity {
+	return &gateway.Identity{AdminToken: k.admin, RetrievalToken: k.retrieval(), CookieKey: k.cookie, SecureCookies: s.SecureCookies == "true"}
+}
+
+// hostsOf returns the names that the server answers for. On loopback these
+// are loopback's, so that no foreign name can be rebound to it; elsewhere all,
+// unless the operator names some.
+func hostsOf(s settings, addr net.Addr) []string {
+	a, _ := addr.(*net.TCPAddr)
+	if len(s.Hosts) == 0 && !a.IP.IsLoopback() {
+		return nil
+	}
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	for _, h := range s.Hosts {
+		hosts = append(hosts, strings.ToLower(h))
+	}
+	return hosts
+}
+
+func proxiesOf(s settings) (nets []*net.IPNet) {
+	for _, p := range s.TrustedProxies {
+		nets = append(nets, ipNet(p))
+	}
+	return nets
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func greet(w io.Writer, s settings, addr net.Addr, k keyring) {
+	fmt.Fprintf(w, "Parley listens on http://%s\n", selfAddr(addr))
+	if k.made {
+		fmt.Fprintf(w, "Admin token: %s\n", k.admin)
+	}
+	if s.Demo() {
+		fmt.Fprintln(w, "The built-in demo model answers; it is not a language model. Connect one with PARLEY_MODEL_URL, PARLEY_MODEL_KEY and PARLEY_MODEL.")
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// settings are all that an operator can choose. Every field has been checked;
+// what each means, its default and its three names stand in settingsTable.
+type settings struct {
+	Config string // the YAML file that was read, empty for none
+
+	Addr    string // host:port
+	OpsAddr string // host:port of metrics and profiling, empty for none
+
+	Data  string // absolute path of a folder, which may not exist yet
+	Store string // path of a SQLite file, ":memory:" or a postgres:// URL; never empty
+	Redis string // redis:// or rediss:// URL, empty for the in-process one
+
+	ModelURL     string
+	ModelKey     secret
+	Model        string // empty for the demo model
+	SystemPrompt string
+
+	AdminToken     secret // empty: one is to be made
+	Origins        []string
+	Hosts          []string
+	TrustedProxies []netip.Prefix
+	SecureCookies  string // "auto", "true" or "false"
+	EgressAllow    []string
+
+	LogLevel  slog.Level
+	LogFormat string // "text" or "json"
+
+	MaxMessage              int // bytes
+	MaxFrame                int // bytes
+	MaxConnections          int
+	MaxConnectionsPerPerson int
+	MaxFollows              int
+	CommandsPerSecond       int
+	CommandsBurst           int
+	MessagesPerMinute       int
+	Queued                  int
+	MaxDocument             int // bytes
+	WaitMax                 time.Duration
+
+	Answers       int
+	MaxRun        time.Duration
+	MaxTurns      int
+	ParallelTools int
+	Gather        time.Duration
+	Lease         time.Duration
+	Drain         time.Duration
+}
+
+// Demo reports whether no model was named, so that the built-in one answers.
+func (s settings) Demo() bool { return s.Model == "" }
+
+// A secret is a text that is never printed: fmt and slog show whether it is
+// set, and string(s) is the text.
+type secret string
+
+const hidden = "(hidden)"
+
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString is String, for %#v.
+func (s secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// LogValue is String, for slog.
+func (s secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, for everything that writes JSON.
+func (s secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// shown are the settings by name as they may be shown, secrets and passwords
+// in URLs hidden.
+func (s settings) shown() []shownSetting {
+	var all []shownSetting
+	for _, row := range settingsTable() {
+		if row.get != nil {
+			all = append(all, shownSetting{row.name, row.redact(row.get(&s))})
+		}
+	}
+	return all
+}
+
+type shownSetting struct{ name, value string }
+
+// String lists the settings without their secrets.
+func (s settings) String() string {
+	var b strings.Builder
+	for i, v := range s.shown() {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		fmt.Fprintf(&b, "%s=%q", v.name, v.value)
+	}
+	return b.String()
+}
+
+// GoString is String, so that %#v shows no secret either.
+func (s settings) GoString() string { return s.String() }
+
+// LogValue lists the settings without their secrets.
+func (s settings) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, v := range s.shown() {
+		attrs = append(attrs, slog.String(v.name, v.value))
+	}
+	return slog.GroupValue(attrs...)
+}

@@ -1,0 +1,163 @@
+package main
+
+import "strings"
+
+// A setting is one row of the table of settings: everything that is known of
+// it, for whoever reads, checks, prints or documents it.
+type setting struct {
+	name   string // flag --name, and the key in the YAML file
+	group  string // heading in the help
+	arg    string // what stands for a value in the help
+	def    string // default, as it would be written; parsed like any other value
+	shown  string // default as the help shows it, if that is not def
+	help   string
+	secret bool   // never shown
+	url    bool   // shown without its password
+	fileOf string // this row names a file that holds the value of that setting
+
+	// set parses text into s. Its error continues the sentence `NAME: "text" …`.
+	set func(s *settings, text string) error
+	// get is the value as text; nil for rows that are only ways to another.
+	get func(s *settings) string
+}
+
+const envPrefix = "PARLEY_"
+
+// env is the name of the environment variable.
+func (r setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(r.name, "-", "_"))
+}
+
+func (r setting) flag() string { return "--" + r.name }
+
+// redact returns a value of this setting as it may be shown.
+func (r setting) redact(text string) string {
+	switch {
+	case r.secret && text != "":
+		return hidden
+	case r.url:
+		return redactURL(text)
+	}
+	return text
+}
+
+// defaultShown is the default as the help shows it, empty for none.
+func (r setting) defaultShown() string {
+	if r.shown != "" {
+		return r.shown
+	}
+	return r.def
+}
+
+// The groups of settings, in the order in which the help shows them.
+const (
+	groupServer  = "Server"
+	groupState   = "Where things are kept"
+	groupModel   = "Model"
+	groupAccess  = "Who may do what"
+	groupLimits  = "Limits"
+	groupAnswers = "Answers"
+)
+
+// settingsTable returns every setting of Parley, once.
+func settingsTable() []setting {
+	var t []setting
+	for _, rows := range [][]setting{serverRows(), stateRows(), modelRows(), accessRows(), limitRows(), answerRows()} {
+		t = append(t, rows...)
+	}
+	return t
+}
+
+func serverRows() []setting {
+	return inGroup(groupServer, []setting{
+		text("addr", "host:port", "127.0.0.1:8080", "Address that people connect to; :8080 is every interface.",
+			func(s *settings) *string { return &s.Addr }, hostPort),
+		text("ops-addr", "host:port", "", "Address of /metrics and profiling, best on loopback; empty means none.",
+			func(s *settings) *string { return &s.OpsAddr }, optional(hostPort)),
+		text("config", "file", "", "YAML file with settings, its keys being the names of these flags.",
+			func(s *settings) *string { return &s.Config }, anyText),
+		logRow(),
+	})
+}
+
+func stateRows() []setting {
+	data := text("data", "folder", "", "Folder of the embedded store and of the administrator's token.",
+		func(s *settings) *string { return &s.Data }, absolute)
+	data.shown = "the user's data folder, ~/.local/share/parley on Linux"
+	store := text("store", "path", "", "SQLite file of conversations, tools and documents, or :memory: for a try.",
+		func(s *settings) *string { return &s.Store }, storePath)
+	store.shown = "parley.db in the data folder"
+	redis := text("redis", "url", "", "Redis that all replicas share, redis://… or rediss://…; empty means one inside the process.",
+		func(s *settings) *string { return &s.Redis }, optional(redisURL))
+	store.url, redis.url = true, true
+	return inGroup(groupState, []setting{data, store, redis})
+}
+
+func modelRows() []setting {
+	model := text("model", "name", "", "Model that answers, as its server calls it.",
+		func(s *settings) *string { return &s.Model }, oneLine)
+	model.shown = "the built-in demo"
+	addr := text("model-url", "url", "", "Base URL of a server with an OpenAI-compatible API.",
+		func(s *settings) *string { return &s.ModelURL }, optional(modelURL))
+	addr.shown, addr.url = "https://api.openai.com/v1", true
+	key := secretRow("model-key", "Key for the model's server; better given by environment or file.",
+		func(s *settings) *secret { return &s.ModelKey }, keyText)
+	return inGroup(groupModel, []setting{
+		model, addr, key, fileRow(key, "File that holds the model key."),
+		text("system-prompt", "text", "", "Instructions that the model is given before every conversation.",
+			func(s *settings) *string { return &s.SystemPrompt }, anyText),
+	})
+}
+
+func accessRows() []setting {
+	token := secretRow("admin-token", "Token for managing tools and documents; better given by environment or file.",
+		func(s *settings) *secret { return &s.AdminToken }, tokenText)
+	token.shown = "made and printed at the first start"
+	cookies := text("secure-cookies", "auto|true|false", "auto", "Whether cookies are for HTTPS only; auto goes by each request.",
+		func(s *settings) *string { return &s.SecureCookies }, oneOf("auto", "true", "false"))
+	return inGroup(groupAccess, []setting{
+		token, fileRow(token, "File that holds the administrator's token."),
+		list("origins", "origin,…", "Further origins whose pages may connect, such as https://shop.example.",
+			func(s *settings) *[]string { return &s.Origins }, origin),
+		list("hosts", "host,…", "Further host names by which this server is called.",
+			func(s *settings) *[]string { return &s.Hosts }, hostName),
+		proxiesRow(), cookies,
+		list("egress-allow", "host:port,…", "Private addresses that tools may call; public ones need no entry.",
+			func(s *settings) *[]string { return &s.EgressAllow }, allowance),
+	})
+}
+
+func limitRows() []setting {
+	return inGroup(groupLimits, []setting{
+		number("max-message", "bytes", "32768", "Longest message of a person.", 1, 1<<20, func(s *settings) *int { return &s.MaxMessage }),
+		number("max-frame", "bytes", "65536", "Longest WebSocket frame of a client; must have room for a message.", 1024, 4<<20, func(s *settings) *int { return &s.MaxFrame }),
+		number("max-connections", "n", "20000", "WebSocket and SSE connections of this replica.", 1, 10_000_000, func(s *settings) *int { return &s.MaxConnections }),
+		number("max-connections-per-person", "n", "32", "Connections of one person to this replica.", 1, 1_000_000, func(s *settings) *int { return &s.MaxConnectionsPerPerson }),
+		number("max-follows", "n", "64", "Conversations that one connection may follow.", 1, 10_000, func(s *settings) *int { return &s.MaxFollows }),
+		number("commands-per-second", "n", "20", "Commands of one connection a second, on average.", 1, 10_000, func(s *settings) *int { return &s.CommandsPerSecond }),
+		number("commands-burst", "n", "40", "Commands of one connection at once.", 1, 100_000, func(s *settings) *int { return &s.CommandsBurst }),
+		number("messages-per-minute", "n", "30", "Messages of one person a minute.", 1, 100_000, func(s *settings) *int { return &s.MessagesPerMinute }),
+		number("queued", "n", "16", "Questions of a conversation that may wait for an answer.", 1, 1000, func(s *settings) *int { return &s.Queued }),
+		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
+		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),
+	})
+}
+
+func answerRows() []setting {
+	return inGroup(groupAnswers, []setting{
+		number("answers", "n", "256", "Answers that this replica writes at once; the rest wait.", 1, 100_000, func(s *settings) *int { return &s.Answers }),
+		period("max-run", "10m", "Longest that one answer may take.", "1s", "24h", func(s *settings) *duration { return &s.MaxRun }),
+		number("max-turns", "n", "12", "Turns of the model in one answer.", 1, 1000, func(s *settings) *int { return &s.MaxTurns }),
+		number("parallel-tools", "n", "8", "Tool calls of one answer at the same time.", 1, 256, func(s *settings) *int { return &s.ParallelTools }),
+		period("gather", "33ms", "How long pieces of answers are gathered before they go out together.", "1ms", "1s", func(s *settings) *duration { return &s.Gather }),
+		period("lease", "2s", "How long a silent replica keeps its conversations before others take over.", "500ms", "1m", func(s *settings) *duration { return &s.Lease }),
+		period("drain", "25s", "Longest that a replica takes to hand everything over when it is stopped.", "1s", "10m", func(s *settings) *duration { return &s.Drain }),
+	})
+}
+
+func inGroup(group string, rows []setting) []setting {
+	for i := range rows {
+		rows[i].group = group
+	}
+	return rows
+}
