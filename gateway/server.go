@@ -174,7 +174,7 @@ func (s *Server) routes() {
 	v1.DELETE("/documents/:id", s.admin(s.deleteDocument))
 	v1.POST("/retrieval", s.retrieve)
 	v1.Any("/*", func(echo.Context) error { return notFound("address") })
-	e.GET("/*", s.page)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/*", s.page)
 }
 
 // ServeHTTP implements [http.Handler].

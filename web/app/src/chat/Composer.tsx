@@ -1,0 +1,89 @@
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { ask, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
+import { loadDraft, saveDraft } from './drafts'
+import { number } from '../ui/format'
+import * as icons from '../ui/icons'
+import { media } from '../ui/media'
+
+const touch = media('(pointer: coarse)')
+const size = new TextEncoder()
+
+export function Composer() {
+  const box = useRef<HTMLTextAreaElement>(null)
+  const [text, setText] = useState(() => loadDraft(thread.value))
+  const at = useRef(thread.value)
+  const sent = useRef(-1_000) // Stop comes where Send was: a double click is no Stop
+  const write = (t: string) => {
+    setText(t)
+    saveDraft(thread.peek(), t)
+  }
+  useEffect(() => {
+    if (at.current !== thread.value) setText(loadDraft(thread.value))
+    at.current = thread.value
+    if (!touch.peek()) box.current?.focus()
+  }, [thread.value])
+  useLayoutEffect(() => fit(box.current!), [text])
+  const over = size.encode(text).length - maxMessage.value
+  const can = text.trim() !== '' && over <= 0
+  const send = () => {
+    if (!can) return
+    ask(text.trim())
+    sent.current = performance.now()
+    write('')
+  }
+  if (view.value?.conv.missing) return null
+  return (
+    <div class="composer-wrap">
+      <Hint />
+      <form class="composer" onSubmit={(e) => (e.preventDefault(), send())}>
+        <textarea
+          id="composer"
+          ref={box}
+          rows={1}
+          dir="auto"
+          value={text}
+          placeholder={running.value ? 'Ask the next question' : 'Ask a question'}
+          aria-label="Message"
+          enterkeyhint={touch.value ? 'enter' : 'send'}
+          onInput={(e) => write(e.currentTarget.value)}
+          onKeyDown={(e) => sends(e) && (e.preventDefault(), send())}
+        />
+        {over > -2_000 && <span class={'count' + (over > 0 ? ' bad' : '')} role="status">{over > 0 ? `${number(over)} too many` : `${number(-over)} left`}</span>}
+        {running.value && (
+          <button type="button" class="stop" title="Stop the answer (Esc)" aria-label="Stop the answer" onClick={() => performance.now() - sent.current > 500 && stopAnswer()}>
+            <icons.Stop />
+            Stop
+          </button>
+        )}
+        {(!running.value || text.trim() !== '') && (
+          <button type="submit" class="send" aria-disabled={!can} title={running.value ? 'Send: it waits for the answer that runs' : 'Send (Enter)'} aria-label="Send">
+            <icons.Send />
+          </button>
+        )}
+      </form>
+    </div>
+  )
+}
+
+/** Enter sends, but not while an input method composes, and not on a phone. */
+function sends(e: KeyboardEvent): boolean {
+  return e.key === 'Enter' && !e.shiftKey && !e.isComposing && e.keyCode !== 229 && !touch.peek()
+}
+
+/** As high as its text; the style sheet says how high at most. */
+function fit(box: HTMLTextAreaElement): void {
+  if (CSS.supports('field-sizing', 'content')) return
+  box.style.height = 'auto'
+  box.style.height = box.scrollHeight + 'px'
+}
+
+function Hint() {
+  if (link.value === 'refused')
+    return (
+      <p class="hint bad">
+        The server asks for a new sign-in. <button type="button" onClick={() => location.reload()}>Reload</button>
+      </p>
+    )
+  if (link.value === 'offline') return <p class="hint">You are offline. What you send is kept and goes out when the connection is back.</p>
+  return null
+}

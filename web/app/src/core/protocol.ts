@@ -1,0 +1,191 @@
+// The wire: entries of a conversation's log, messages, and the frames of
+// subprotocol parley.v1. Field names are those of the Go package gateway/chat.
+
+export type Role = 'system' | 'user' | 'assistant' | 'tool' | 'reasoning'
+
+export interface Usage {
+  model?: string
+  inputTokens?: number
+  outputTokens?: number
+  totalTokens?: number
+}
+
+export interface Outcome {
+  method?: string
+  host?: string
+  status?: number
+  latencyMs: number
+  requests?: number
+  bytes?: number
+  cut?: boolean
+  failed?: boolean
+  reason?: string
+}
+
+/** A passage that an answer cites as [ref]. Offsets count code points. */
+export interface Source {
+  ref: string
+  document: string
+  title: string
+  headings?: string[]
+  text: string
+  start: number
+  end: number
+}
+
+export interface Details {
+  run?: string
+  at?: number
+  clientId?: string
+  question?: string
+  replaces?: string
+  method?: string
+  host?: string
+  effect?: string
+  outcome?: Outcome
+  sources?: Source[]
+  status?: string
+  failure?: { code: string; message: string }
+  model?: string
+  usage?: Usage
+  tookMs?: number
+}
+
+export interface Metadata {
+  parley: Details
+}
+
+export interface ToolCall {
+  id: string
+  type: string
+  function: { name: string; arguments: string }
+  metadata?: Metadata
+}
+
+export interface Message {
+  id: string
+  role: Role
+  content?: string
+  toolCalls?: ToolCall[]
+  toolCallId?: string
+  error?: string
+  metadata?: Metadata
+}
+
+export type RunStatus = 'accepted' | 'running' | 'finished' | 'cancelled' | 'failed'
+
+export interface Run {
+  id: string
+  question?: string
+  status: RunStatus
+  try: number
+  started?: number
+}
+
+export interface State {
+  messages: Message[]
+  queued?: Message[]
+  run?: Run
+  open?: string[]
+  title?: string
+}
+
+export interface Event {
+  type: string
+  threadId?: string
+  runId?: string
+  messageId?: string
+  role?: Role
+  delta?: string
+  toolCallId?: string
+  toolCallName?: string
+  parentMessageId?: string
+  content?: string
+  outcome?: { type: string }
+  message?: string
+  code?: string
+  usage?: Usage[]
+  snapshot?: State
+  said?: Message
+  try?: number
+  title?: string
+  metadata?: Metadata
+}
+
+export interface Entry {
+  at: string
+  run?: string
+  try?: number
+  ts: number
+  ev: Event
+}
+
+export interface Problem {
+  type?: string
+  title: string
+  status: number
+  detail?: string
+  field?: string
+  code: string
+  retryMs?: number
+}
+
+/** What the client asks; the connection adds the id. */
+export type Command =
+  | { type: 'sub'; c: string; after?: string }
+  | { type: 'unsub'; c: string }
+  | { type: 'send'; c?: string; msg: { clientId: string; content: string } }
+  | { type: 'cancel'; c: string; run: string }
+  | { type: 'regenerate'; c: string; messageId: string; clientId: string }
+  | { type: 'history'; c: string; before?: string; limit: number }
+  | { type: 'ping' }
+
+/** Any answer to a command. Which fields are set follows from type. */
+export interface Reply {
+  type: string
+  id: string
+  c?: string
+  head?: string
+  recovered?: boolean
+  snapshot?: State
+  at?: string
+  older?: string
+  messageId?: string
+  run?: string
+  messages?: Message[]
+  next?: string
+  problem?: Problem
+}
+
+export interface Welcome {
+  type: 'welcome'
+  session: string
+  build: string
+  maxFrame: number
+  maxMessage: number
+  pingMs: number
+  resumeMs: number
+}
+
+/** What the server says unasked. */
+export type Push =
+  | { type: 'ev'; c: string; items: Entry[] }
+  | { type: 'snap'; c: string; at: string; snapshot: State; reason: string }
+  | { type: 'beat' }
+  | { type: 'bye'; reason: string; retryMs?: number }
+
+/** An error that the server answered with. */
+export class ProblemError extends Error {
+  readonly problem: Problem
+  constructor(problem: Problem) {
+    super(problem.detail || problem.title)
+    this.problem = problem
+  }
+}
+
+/** The connection went before an answer came; the command may have arrived. */
+export class LostError extends Error {
+  constructor() {
+    super('The connection was lost.')
+  }
+}

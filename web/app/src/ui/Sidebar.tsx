@@ -1,0 +1,158 @@
+import { signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { drawer, info, isNew, listed, moreConversations, nextPage, remove, rename, show, thread, title as shownTitle } from '../chat/app-state'
+import type { ConversationInfo } from './api'
+import { dateTime, dayGroup } from './format'
+import * as icons from './icons'
+import { media } from './media'
+import { ThemeSwitch } from './Theme'
+
+const renaming = signal('')
+const menuOf = signal('')
+const narrow = media('(max-width: 800px)')
+
+export function Sidebar() {
+  const first = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (drawer.value) first.current?.focus()
+  }, [drawer.value])
+  return (
+    <aside class="sidebar" aria-label="Conversations" inert={narrow.value && !drawer.value}>
+      <div class="brand">
+        <icons.Mark />
+        <span>Parley</span>
+        <button type="button" class="icon only-narrow" aria-label="Close" onClick={() => (drawer.value = false)}>
+          <icons.Close />
+        </button>
+      </div>
+      <button ref={first} type="button" class="new" aria-current={isNew.value ? 'page' : undefined} onClick={newChat}>
+        <icons.Plus />
+        New chat
+      </button>
+      <nav class="list" aria-label="Earlier conversations">
+        <List />
+      </nav>
+      <div class="foot">
+        <ThemeSwitch />
+        {info.value && <span class="build" title="The build that answers">{info.value.build}</span>}
+      </div>
+      <RowMenu />
+    </aside>
+  )
+}
+
+function newChat(): void {
+  show(undefined)
+  drawer.value = false
+  document.getElementById('composer')?.focus()
+}
+
+function List() {
+  const list = listed.value
+  if (!list) return null
+  if (!list.length) return <p class="none">Your conversations will stand here.</p>
+  return (
+    <>
+      {groups(list).map(([day, items]) => (
+        <section key={day}>
+          <h2>{day}</h2>
+          <ul>{items.map((c) => <Row key={c.id} c={c} />)}</ul>
+        </section>
+      ))}
+      {nextPage.value && <button type="button" class="more" onClick={() => void moreConversations().catch(() => {})}>Show older</button>}
+    </>
+  )
+}
+
+function groups(list: ConversationInfo[]): [string, ConversationInfo[]][] {
+  const by = new Map<string, ConversationInfo[]>()
+  const now = Date.now()
+  for (const c of [...list].sort((a, b) => Date.parse(b.updated) - Date.parse(a.updated))) {
+    const day = dayGroup(Date.parse(c.updated), now)
+    by.set(day, [...(by.get(day) ?? []), c])
+  }
+  return [...by]
+}
+
+function Row({ c }: { c: ConversationInfo }) {
+  const current = thread.value === c.id
+  if (renaming.value === c.id) return <li><Rename c={c} /></li>
+  const title = c.title || (current && shownTitle.value) || 'Untitled'
+  return (
+    <li class={current ? 'current' : ''}>
+      <a href={'/c/' + encodeURIComponent(c.id)} aria-current={current ? 'page' : undefined} title={`${title}\n${dateTime(Date.parse(c.updated))}`} dir="auto" onClick={(e) => open(e, c.id)}>
+        {title}
+      </a>
+      <button type="button" class="icon" aria-label={`Actions for ${title}`} aria-haspopup="menu" onClick={(e) => openMenu(e.currentTarget, c.id)}>
+        <icons.More />
+      </button>
+    </li>
+  )
+}
+
+function open(e: MouseEvent, id: string): void {
+  if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return
+  e.preventDefault()
+  show(id)
+  drawer.value = false
+}
+
+function openMenu(button: HTMLElement, id: string): void {
+  const menu = document.getElementById('row-menu')!
+  menuOf.value = id
+  const r = button.getBoundingClientRect()
+  menu.style.top = Math.min(r.bottom + 4, innerHeight - 104) + 'px'
+  menu.style.left = Math.max(8, r.right - 160) + 'px'
+  menu.showPopover()
+  menu.querySelector('button')?.focus()
+}
+
+function RowMenu() {
+  const act = (f: (id: string) => void) => () => {
+    document.getElementById('row-menu')!.hidePopover()
+    f(menuOf.value)
+  }
+  return (
+    <div id="row-menu" class="menu" popover="auto" role="menu" onKeyDown={arrows}>
+      <button type="button" role="menuitem" onClick={act((id) => (renaming.value = id))}><icons.Pencil />Rename</button>
+      <button type="button" role="menuitem" class="danger" onClick={act(remove)}><icons.Trash />Delete</button>
+    </div>
+  )
+}
+
+function arrows(e: KeyboardEvent): void {
+  if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return
+  e.preventDefault()
+  const items = [...(e.currentTarget as HTMLElement).querySelectorAll('button')]
+  const i = items.indexOf(document.activeElement as HTMLButtonElement)
+  items[(i + (e.key === 'ArrowDown' ? 1 : items.length - 1)) % items.length]?.focus()
+}
+
+function Rename({ c }: { c: ConversationInfo }) {
+  const input = useRef<HTMLInputElement>(null)
+  useEffect(() => input.current?.select(), [])
+  const done = (keep: boolean) => {
+    if (renaming.value !== c.id) return
+    const title = input.current?.value.trim() ?? ''
+    renaming.value = ''
+    if (keep && title && title !== c.title) void rename(c.id, title)
+  }
+  return (
+    <input
+      ref={input}
+      class="rename"
+      aria-label="Title"
+      defaultValue={c.title}
+      maxLength={200}
+      onBlur={() => done(true)}
+      onKeyDown={(e) => {
+        if (e.isComposing) return
+        if (e.key === 'Enter') done(true)
+        if (e.key === 'Escape') {
+          e.preventDefault()
+          done(false)
+        }
+      }}
+    />
+  )
+}

@@ -1,0 +1,56 @@
+// The HTTP side: the list of conversations, documents, and who is answering.
+
+import { ProblemError, type Problem } from '../core/protocol'
+
+export interface ConversationInfo {
+  id: string
+  title: string
+  created: string
+  updated: string
+}
+
+export interface Info {
+  name: string
+  build: string
+  model: string
+  demo: boolean
+  limits?: { maxMessage?: number }
+}
+
+export interface Document {
+  id: string
+  title: string
+  text: string
+}
+
+async function call<T>(path: string, init?: RequestInit): Promise<T> {
+  const r = await fetch(path, { credentials: 'same-origin', headers: init?.body ? { 'content-type': 'application/json' } : undefined, ...init })
+  if (r.ok) return (r.status === 204 ? undefined : await r.json()) as T
+  const problem = (await r.json().catch(() => null)) as Problem | null
+  throw new ProblemError(problem?.title ? problem : { title: `The server answered ${r.status}.`, status: r.status, code: 'unavailable' })
+}
+
+const conversation = (id: string) => '/v1/conversations/' + encodeURIComponent(id)
+
+export function listConversations(after?: string): Promise<{ conversations: ConversationInfo[]; next?: string }> {
+  const q = new URLSearchParams({ limit: '50' })
+  if (after) q.set('after', after)
+  return call('/v1/conversations?' + q)
+}
+
+export function renameConversation(id: string, title: string): Promise<void> {
+  return call(conversation(id), { method: 'PATCH', body: JSON.stringify({ title }) })
+}
+
+/** keepalive: it is sent even while the page goes away. */
+export function deleteConversation(id: string): Promise<void> {
+  return call(conversation(id), { method: 'DELETE', keepalive: true })
+}
+
+export function info(): Promise<Info> {
+  return call('/v1/info')
+}
+
+export function fetchDocument(id: string): Promise<Document> {
+  return call('/v1/documents/' + encodeURIComponent(id))
+}

@@ -1,0 +1,129 @@
+// The page against a gateway in the test: pictures of every state, and what a
+// person would notice in each.
+
+import type { Browser, Page } from 'playwright-core'
+import type { Server } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { context, launch, phone, shot, sidewaysScroll, type Look } from '../browser'
+import { FakeGateway, serveDist } from './fakegw'
+import { architecture, citedAnswer, conversations, failedTool, sources, weather } from './scenes'
+
+let browser: Browser
+let server: Server
+let url: string
+
+beforeAll(async () => {
+  ;({ url, server } = await serveDist())
+  browser = await launch()
+})
+afterAll(async () => {
+  await browser.close()
+  server.close()
+})
+
+async function open(look: Look, f?: (gw: FakeGateway) => void, path = '/'): Promise<{ page: Page; gw: FakeGateway }> {
+  const c = await context(browser, look)
+  const page = await c.newPage()
+  page.on('pageerror', (e) => { throw e })
+  const gw = new FakeGateway()
+  gw.conversations = conversations()
+  gw.documents = { architecture }
+  f?.(gw)
+  await gw.install(page)
+  await page.goto(url + path)
+  await page.getByText('live', { exact: true }).waitFor()
+  return { page, gw }
+}
+
+async function ask(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Message').fill(text)
+  await page.getByRole('button', { name: 'Send' }).click()
+}
+
+const looks: [string, Look][] = [
+  ['desk-light', {}],
+  ['desk-dark', { dark: true }],
+  ['phone-light', phone],
+  ['phone-dark', { ...phone, dark: true }],
+]
+
+describe.each(looks)('%s', (name, look) => {
+  test('every state has its picture, none scrolls sideways, none breaks the policy', async () => {
+    const { page, gw } = await open(look)
+    await shot(page, `${name}-1empty`)
+    gw.onSend = () => weather(gw, 'half')
+    await ask(page, 'What will the weather be in Lisbon and Oslo tomorrow?')
+    await page.getByText('Take a light').waitFor()
+    await shot(page, `${name}-2streaming`)
+    weather(gw, 'rest')
+    await page.getByRole('button', { name: 'Answer anew' }).waitFor()
+    await page.locator('.hljs-keyword').first().waitFor()
+    await shot(page, `${name}-3done`)
+    await page.locator('.tool-head').first().click()
+    await shot(page, `${name}-4tool`)
+    gw.onSend = () => failedTool(gw)
+    await ask(page, 'Search the documents for offset recovery')
+    await page.getByText('from memory').waitFor()
+    expect(await page.locator('.tool.failed .field').first().textContent()).toContain('timed out')
+    await shot(page, `${name}-5failed`)
+    gw.onSend = () => citedAnswer(gw)
+    await ask(page, 'How does Parley survive a replica’s death?')
+    await page.locator('.cite').first().waitFor()
+    await page.locator('.cite').first().click()
+    await page.getByText('Show in document').waitFor()
+    await page.waitForTimeout(250) // the sheet has risen
+    await shot(page, `${name}-6citation`)
+    await page.getByText('Show in document').click()
+    await page.locator('mark').waitFor()
+    expect(await page.locator('mark').textContent()).toBe(sources[0]!.text)
+    await shot(page, `${name}-7document`)
+    await page.keyboard.press('Escape')
+    expect(await page.locator('dialog').count()).toBe(0)
+    expect(await sidewaysScroll(page)).toBe(0)
+    expect(await page.evaluate(() => window.violations)).toEqual([])
+    await page.context().close()
+  })
+
+  test('stopped, failed, queued, taken over and offline', async () => {
+    const { page, gw } = await open(look)
+    gw.onSend = () => gw.text('s1', 'Pressing Stop sends a *cancel* command. ')
+    await ask(page, 'What happens when I press Stop?')
+    await page.getByText('Pressing Stop').waitFor()
+    await ask(page, 'And then?')
+    await page.getByText('waits for the answer above').waitFor()
+    gw.emit({ type: 'conversation.takeover', runId: 'ru1', try: 2 })
+    gw.text('s2', 'Pressing **Stop** sends a cancel command to whichever replica ', 'answers.')
+    await page.getByText('continued by another replica').waitFor()
+    await shot(page, `${name}-8takeover`)
+    await page.keyboard.press('Escape')
+    const cancel = await gw.until('cancel')
+    expect(cancel).toMatchObject({ c: 'c1', run: 'ru1' })
+    gw.finish('cancelled')
+    await page.getByText('Stopped here.').waitFor()
+    gw.emit({ type: 'conversation.message', said: gw.state.queued![0]! })
+    gw.begin('r9', 'u2')
+    gw.fail('model_unavailable', 'The model did not answer: connection refused at api.example.com. Try again, or choose another model.')
+    await page.getByText('connection refused').waitFor()
+    gw.refuse = true
+    await gw.cut()
+    await page.getByText('reconnecting', { exact: true }).waitFor()
+    await ask(page, 'Is anybody there?')
+    await page.getByText('kept here').waitFor()
+    await shot(page, `${name}-9offline`)
+    gw.refuse = false
+    gw.onSend = () => {}
+    await page.getByText('live', { exact: true }).waitFor({ timeout: 20_000 })
+    await page.locator('.thinking').waitFor()
+    expect(gw.heard.filter((h) => h.msg?.content === 'Is anybody there?')).toHaveLength(1)
+    await page.context().close()
+  })
+})
+
+test('the drawer on a phone', async () => {
+  const { page } = await open(phone)
+  await page.getByRole('button', { name: 'Conversations' }).click()
+  await page.getByRole('link', { name: 'Register the orders API' }).waitFor()
+  await page.waitForTimeout(300)
+  await shot(page, 'phone-light-drawer')
+  await page.context().close()
+})
