@@ -12,7 +12,7 @@ FILES = $(shell find . -name node_modules -prune -o -name '*.go' -print)
 run: # start Parley on this machine
 	go run ./cmd/parley
 
-test: # everything: the page's unit tests, then all Go tests, with real Redis, Chromium and processes
+test: # everything: the page's unit tests, then all Go tests, with real Redis, PostgreSQL, Chromium and processes
 	.ci/setup
 	.ci/page test
 	$(RACE) -tags integration ./...

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"parley/gateway/chat"
+	"parley/gateway/run"
 	"parley/llm"
 )
 
@@ -121,19 +123,26 @@ func isBlank(s string) bool {
 	return true
 }
 
+// waiting returns how many questions of a conversation have no whole answer
+// yet: none, if one of them came under this client id, and is only said again.
+func (s *Server) waiting(ctx context.Context, conv, clientID string) (int, error) {
+	qs, err := s.Store.Pending(ctx, conv)
+	for _, q := range qs {
+		if q.Message.Metadata != nil && q.Message.Metadata.Parley.ClientID == clientID {
+			return 0, err
+		}
+	}
+	return len(qs), err
+}
+
 // checkQueue refuses to let more wait than a person can keep in mind.
 func (s *Server) checkQueue(ctx context.Context, conv, clientID string) error {
-	waiting, err := s.Store.Pending(ctx, conv)
+	n, err := s.waiting(ctx, conv, clientID)
 	if err != nil {
 		return err
 	}
-	for _, q := range waiting {
-		if q.Message.Metadata != nil && q.Message.Metadata.Parley.ClientID == clientID {
-			return nil // said before
-		}
-	}
-	if len(waiting) >= s.Limits.Queued {
-		return problem(http.StatusTooManyRequests, codeTooMany, "%d messages of this conversation wait for an answer already. Wait for one.", len(waiting)).after(5 * time.Second)
+	if n >= s.Limits.Queued {
+		return problem(http.StatusTooManyRequests, codeTooMany, "%d messages of this conversation wait for an answer already. Wait for one.", n).after(5 * time.Second)
 	}
 	return nil
 }
@@ -181,6 +190,12 @@ func (s *Server) regenerate(ctx context.Context, p Principal, cmd command) (repl
 	if err := s.checkRate(ctx, p); err != nil {
 		return reply{}, err
 	}
+	switch n, err := s.waiting(ctx, cmd.C, cmd.ClientID); {
+	case err != nil:
+		return reply{}, err
+	case n > 0: // a question that waits would come before the new answer, and stand in its place
+		return reply{}, run.ErrBusy
+	}
 	q, err := s.Runner.Regenerate(ctx, c.Owner, cmd.C, cmd.MessageID, cmd.ClientID)
 	if err != nil {
 		return reply{}, err
@@ -193,6 +208,9 @@ func (s *Server) history(ctx context.Context, p Principal, cmd command) (reply, 
 		return reply{}, err
 	}
 	ms, next, err := s.Store.History(ctx, cmd.C, cmd.Before, pageSize(cmd.Limit))
+	if errors.Is(err, chat.ErrNotFound) {
+		return reply{}, notFound("message").in("before")
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type conn struct {
 	writing bool      // the writer exists
 	since   time.Time // when the frame began that is being written, zero if none is
 	beaten  time.Time // last beat
+	leaving bool      // bye was said: only answers are written
 	ended   bool
 }
 
@@ -52,9 +54,9 @@ type follow struct {
 	conn  *conn
 	c     string
 	f     *chat.Follower // set under conn.mu before the first take
-	subID string         // of the command that is not answered yet; owned by the writer
-	open  bool           // sub.ok was sent; owned by the writer
+	subID string         // of the command that began it
 
+	open   bool // that command was answered; guarded by conn.mu
 	queued bool // in conn.ready; guarded by conn.mu
 	left   bool // guarded by conn.mu
 }
@@ -117,12 +119,17 @@ func (c *conn) unsubscribe(conv string) {
 	c.mu.Lock()
 	fo := c.follows[conv]
 	delete(c.follows, conv)
+	answered := fo == nil || fo.open
 	if fo != nil {
 		fo.left = true
 	}
 	c.mu.Unlock()
 	if fo != nil {
 		fo.f.Leave()
+	}
+	if !answered {
+		c.send(encode(reply{Type: frameErr, ID: fo.subID, C: conv, Problem: problem(http.StatusConflict, codeConflict,
+			"Another sub or unsub of this conversation came before this one was answered.")}))
 	}
 }
 
@@ -153,6 +160,7 @@ func (c *conn) startWriter() {
 
 // write sends what there is and ends.
 func (c *conn) write() {
+	defer c.contain("")
 	for {
 		frame, fo := c.next()
 		if fo != nil {
@@ -185,7 +193,7 @@ func (c *conn) next() ([]byte, *follow) {
 		c.drained = make(chan struct{})
 		return frame, nil
 	}
-	if len(c.ready) > 0 {
+	if len(c.ready) > 0 && !c.leaving {
 		fo := c.ready[0]
 		if c.ready = c.ready[1:]; len(c.ready) == 0 {
 			c.ready = nil

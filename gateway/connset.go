@@ -138,8 +138,11 @@ const byeTimeout = time.Second
 
 // sayBye writes bye behind everything that waits, and closes.
 func (c *conn) sayBye(retry time.Duration) {
+	c.mu.Lock()
+	c.leaving = true
+	c.mu.Unlock()
 	c.send(encode(bye{Type: frameBye, Reason: "drain", RetryMs: retry.Milliseconds()}))
-	late := time.AfterFunc(byeTimeout, func() { _ = c.ws.CloseNow() })
+	late := time.AfterFunc(byeTimeout, c.stop) // ends the read, and with it a close that the client does not answer
 	defer late.Stop()
 	c.flush(byeTimeout)
 	_ = c.ws.Close(websocket.StatusServiceRestart, "restart")

@@ -21,16 +21,27 @@ func (fo *follow) take() []byte {
 	if !ready {
 		return nil
 	}
-	if !fo.open {
-		fo.open = true
-		fo.wake()
-		return fo.subscribed(d)
-	}
-	if d.Empty() {
+	begins, left := fo.begin()
+	if left || !begins && d.Empty() {
 		return nil
 	}
-	fo.wake() // there may be more behind it
+	if d.More {
+		fo.wake()
+	}
+	if begins {
+		return fo.subscribed(d)
+	}
 	return fo.frame(d)
+}
+
+// begin reports whether the command that began the following is to be
+// answered now. Once the client has left, nothing is to be sent.
+func (fo *follow) begin() (begins, left bool) {
+	fo.conn.mu.Lock()
+	defer fo.conn.mu.Unlock()
+	begins = !fo.open && !fo.left
+	fo.open = fo.open || begins
+	return begins, fo.left
 }
 
 func (fo *follow) frame(d chat.Delivery) []byte {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -26,31 +27,19 @@ func (w smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var r io.Reader = c
-	if n := rw.Reader.Buffered(); n > 0 { // a client may send before it has our answer
-		early, err := rw.Reader.Peek(n)
-		if err != nil {
-			return nil, nil, err
-		}
-		r = &prefixed{append([]byte(nil), early...), c}
+	// A client may send before Accept has us take over: what was read early
+	// must be buffered here too, since Accept keeps what is buffered alone.
+	n := rw.Reader.Buffered()
+	early, err := rw.Reader.Peek(n)
+	if err != nil {
+		return nil, nil, err
 	}
-	return c, bufio.NewReadWriter(bufio.NewReaderSize(r, ioBuffer), bufio.NewWriterSize(c, ioBuffer)), nil
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(early)), c), max(n, ioBuffer))
+	if _, err := r.Peek(n); err != nil {
+		return nil, nil, err
+	}
+	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, ioBuffer)), nil
 }
 
 // Unwrap lets [http.ResponseController] find the writer below.
 func (w smallHijacker) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// prefixed reads what was read early before the rest.
-type prefixed struct {
-	early []byte
-	rest  io.Reader
-}
-
-func (p *prefixed) Read(b []byte) (int, error) {
-	if len(p.early) > 0 {
-		n := copy(b, p.early)
-		p.early = p.early[n:]
-		return n, nil
-	}
-	return p.rest.Read(b)
-}

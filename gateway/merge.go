@@ -14,11 +14,15 @@ const mergeAbove = 32 << 10
 // last position, for a client that reads slowly. It loses nothing and changes
 // no fold.
 func merged(es []chat.Encoded) []chat.Encoded {
+	return mergedFrom(es, mergeAbove)
+}
+
+func mergedFrom(es []chat.Encoded, above int) []chat.Encoded {
 	size := 0
 	for _, e := range es {
 		size += len(e.Raw)
 	}
-	if size < mergeAbove || len(es) < 2 {
+	if size < above || len(es) < 2 {
 		return es
 	}
 	var out []chat.Encoded

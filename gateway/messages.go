@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -30,7 +31,7 @@ const newName = "new"
 // request ends.
 func (s *Server) postMessage(c echo.Context) error {
 	var m said
-	if err := decodeBody(c, int64(s.Limits.Message)+4096, &m); err != nil {
+	if err := decodeBody(c, 6*int64(s.Limits.Message)+4096, &m); err != nil { // as JSON a byte takes up to six
 		return err
 	}
 	wait, err := s.waitParam(c, 0)
@@ -50,6 +51,10 @@ func (s *Server) postMessage(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), wait+30*time.Second)
 	defer cancel()
 	q, err := s.say(ctx, who(c), conv, m)
+	if p := problemOf(err); p != nil {
+		p.Field = strings.TrimPrefix(p.Field, "msg.")
+		return p
+	}
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,6 +60,10 @@ func (p *Problem) after(d time.Duration) *Problem { p.RetryMs = max(d.Millisecon
 
 func notFound(what string) *Problem {
 	return problem(http.StatusNotFound, codeNotFound, "There is no such %s, or it is not yours.", what)
+}
+
+func internal() *Problem {
+	return problem(http.StatusInternalServerError, codeInternal, "Something went wrong on our side.")
 }
 
 // problemOf turns an error of a lower room into what a client may know of it.
@@ -120,7 +125,11 @@ func (s *Server) explain(err error, what string) *Problem {
 	if p := problemOf(err); p != nil {
 		return p
 	}
-	s.log.Error(what, "error", err)
+	if errors.Is(err, context.Canceled) { // whoever asked has gone
+		s.log.Debug(what, "error", err)
+	} else {
+		s.log.Error(what, "error", err)
+	}
 	return problem(http.StatusServiceUnavailable, codeUnavailable, "Something that the server needs does not answer. Try again in a moment.").after(2 * time.Second)
 }
 

@@ -186,7 +186,7 @@ func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
 				s.log.Error("panic", "path", c.Path(), "panic", p, "stack", string(debug.Stack()))
-				err = problem(http.StatusInternalServerError, codeInternal, "Something went wrong on our side.")
+				err = internal()
 			}
 		}()
 		h := c.Response().Header()

@@ -74,12 +74,12 @@ func (s *Server) putTool(c echo.Context) error {
 		return err
 	}
 	e, err := tools.DecodeEndpoint(b)
-	if err != nil {
-		return invalidTool(err)
+	if err != nil && e.Name == "" { // what is wrong with one that was decoded Put says, once masked secrets are in place
+		return err
 	}
 	stored, err := s.Tools.Put(c.Request().Context(), e)
 	if err != nil {
-		return invalidTool(err)
+		return err
 	}
 	return c.JSON(http.StatusOK, stored.Public())
 }
@@ -91,6 +91,9 @@ func named(b []byte, name string) ([]byte, error) {
 	if err := json.Unmarshal(b, &fields); err != nil {
 		return nil, jsonProblem(err)
 	}
+	if fields == nil { // null
+		return nil, problem(http.StatusBadRequest, codeBadRequest, "A tool is declared by a JSON object.")
+	}
 	var had string
 	if raw, ok := fields["name"]; ok {
 		if err := json.Unmarshal(raw, &had); err != nil || had != name {
@@ -100,14 +103,6 @@ func named(b []byte, name string) ([]byte, error) {
 	}
 	fields["name"], _ = json.Marshal(name)
 	return json.Marshal(fields)
-}
-
-// invalidTool shows a declaration's owner what is wrong with it.
-func invalidTool(err error) error {
-	if p := problemOf(err); p != nil {
-		return p
-	}
-	return err
 }
 
 func (s *Server) deleteTool(c echo.Context) error {

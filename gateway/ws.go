@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"time"
 	"unicode/utf8"
 
@@ -53,32 +54,56 @@ func (s *Server) webSocket(c echo.Context) error {
 // read carries out one frame after the other until the connection ends.
 func (c *conn) read() {
 	defer c.end()
+	defer c.contain("")
 	limit := rate.NewLimiter(rate.Limit(c.s.Limits.Commands), c.s.Limits.Burst)
-	for {
+	for c.room() { // before anything is read: every frame has an answer, of those that say no too
 		kind, b, err := c.ws.Read(c.ctx)
 		if err != nil {
 			c.readFailed(err)
 			return
 		}
-		if kind != websocket.MessageText || !utf8.Valid(b) {
-			c.send(encode(reply{Type: frameErr, Problem: problem(http.StatusBadRequest, codeBadFrame, "Frames are JSON text in UTF-8.")}))
-			continue
+		allowed := limit.Allow()
+		cmd, p := decodeFrame(kind, b)
+		if p == nil && !allowed {
+			p = problem(http.StatusTooManyRequests, codeLimited, "%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)
 		}
-		var cmd command
-		if err := json.Unmarshal(b, &cmd); err != nil {
-			c.send(encode(reply{Type: frameErr, Problem: badFrame(err)}))
+		if p != nil {
+			c.send(encode(reply{Type: frameErr, ID: cmd.ID, Problem: p}))
 			continue
-		}
-		if !limit.Allow() {
-			c.send(encode(reply{Type: frameErr, ID: cmd.ID, Problem: problem(http.StatusTooManyRequests, codeLimited,
-				"%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)}))
-			continue
-		}
-		if !c.room() {
-			return
 		}
 		c.command(cmd)
 	}
+}
+
+// decodeFrame reads a command. Of a frame that cannot be read not even the id
+// is known.
+func decodeFrame(kind websocket.MessageType, b []byte) (cmd command, p *Problem) {
+	if kind != websocket.MessageText || !utf8.Valid(b) {
+		return command{}, problem(http.StatusBadRequest, codeBadFrame, "Frames are JSON text in UTF-8.")
+	}
+	if err := json.Unmarshal(b, &cmd); err != nil {
+		return command{}, badFrame(err)
+	}
+	cmd.ID = cmd.ID[:min(len(cmd.ID), maxID)]
+	return cmd, nil
+}
+
+// maxID is how much of a command's id comes back.
+const maxID = 64
+
+// contain keeps a fault of ours to the command that it happened in, or to the
+// connection if that has no id. It is deferred.
+func (c *conn) contain(command string) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	c.s.log.Error("panic", "panic", p, "stack", string(debug.Stack()))
+	if command == "" {
+		c.stop()
+		return
+	}
+	c.send(encode(reply{Type: frameErr, ID: command, Problem: internal()}))
 }
 
 func badFrame(err error) *Problem {
@@ -95,9 +120,7 @@ func (c *conn) readFailed(err error) {
 }
 
 func (c *conn) command(cmd command) {
-	if len(cmd.ID) > 64 {
-		cmd.ID = cmd.ID[:64]
-	}
+	defer c.contain(cmd.ID)
 	switch cmd.Type {
 	case "hello":
 		c.send(encode(c.welcome(cmd)))

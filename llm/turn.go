@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -100,9 +101,7 @@ func (r *agentRun) callAll(calls []ToolCall) error {
 		wg.Go(func() {
 			res := refusedCall(limit)
 			if i < limit {
-				slots <- struct{}{}
-				res = r.set.Call(ctx, tools.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Raw()})
-				<-slots
+				res = r.call(ctx, slots, c)
 			}
 			select {
 			case results <- resultMessage(c, res):
@@ -127,11 +126,23 @@ func (r *agentRun) callAll(calls []ToolCall) error {
 	return nil
 }
 
+// call makes one call when a slot is free. It is not made if ctx has ended by
+// then: nobody would learn what it changed.
+func (r *agentRun) call(ctx context.Context, slots chan struct{}, c ToolCall) tools.Result {
+	slots <- struct{}{}
+	defer func() { <-slots }()
+	if ctx.Err() != nil {
+		return tools.Failure("cut off")
+	}
+	return r.set.Call(ctx, tools.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Raw()})
+}
+
 func resultMessage(c ToolCall, res tools.Result) Message {
 	m := Message{Role: ToolRole, ToolCallID: c.ID, Content: res.Content}
 	m.Metadata = &Metadata{Parley: Details{Outcome: &res.Outcome, Sources: res.Sources}}
 	if res.Failed {
-		res.Outcome.Failed = true
+		line, _, _ := strings.Cut(strings.TrimPrefix(res.Content, "Error: "), "\n")
+		res.Outcome.Failed, res.Outcome.Reason = true, cmp.Or(res.Outcome.Reason, line)
 		m.Error = res.Outcome.Reason
 	}
 	return m

@@ -34,12 +34,14 @@ type fakeServer struct {
 	gen, n   uint64
 	sent     map[string]frame // acknowledgements by client id
 	subs     int
+	resumed  int // subs with a position
 	dials    []time.Time
 	cancels  []string
 	refusals []problem // of the next sends
 	deaf     int       // sends that are heard but not acknowledged: the connection goes
 	trimmed  bool      // nothing can be recovered
 	cookies  []string
+	closed   bool
 }
 
 type fakeConn struct {
@@ -60,8 +62,18 @@ func newFake(t *testing.T, script func(s *fakeServer, run string)) *fakeServer {
 	})
 	srv := httptest.NewServer(mux)
 	s.url = srv.URL
-	t.Cleanup(func() { s.cut(); s.wg.Wait(); srv.Close() })
+	t.Cleanup(func() { s.close(); srv.Close() })
 	return s
+}
+
+// close lets scripts go that wait for a client that has left.
+func (s *fakeServer) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	s.cut()
+	s.wg.Wait()
 }
 
 func (s *fakeServer) info(w http.ResponseWriter, r *http.Request) {
@@ -159,6 +171,9 @@ func (s *fakeServer) subscribe(c *fakeConn, o order) {
 	}
 	c.subscribed = true
 	s.subs++
+	if o.After != nil {
+		s.resumed++
+	}
 	s.changed.Broadcast()
 }
 
@@ -273,7 +288,7 @@ func (s *fakeServer) awaitSub(n int) {
 func (s *fakeServer) await(ok func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !ok() {
+	for !ok() && !s.closed {
 		s.changed.Wait()
 	}
 }

@@ -182,6 +182,8 @@ func TestChatSendsAgainWhatWasNotAcknowledged(t *testing.T) {
 	s.refusals = []problem{{Title: "Too Many Requests", Status: 429, Code: "rate_limited", RetryMs: 1}, {Title: "Service Unavailable", Status: 503, Code: "unavailable"}}
 	code := tm.chat(t, s, "", "--once", "Say it once.")
 	tm.check(t, code, exitOK, "Once.\n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.sent) != 1 {
 		t.Errorf("%d questions were asked", len(s.sent))
 	}
@@ -196,8 +198,13 @@ func TestChatObeysBye(t *testing.T) {
 	}), newTerminal(t)
 	code := tm.chat(t, s, "", "--once", "Are you there?")
 	tm.check(t, code, exitOK, "Still here.\n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.dials) != 2 || s.dials[1].Sub(s.dials[0]) < wait {
 		t.Errorf("dialled at %v", s.dials)
+	}
+	if s.resumed != 1 {
+		t.Errorf("%d of %d subscriptions went on behind a position", s.resumed, s.subs)
 	}
 }
 
@@ -217,6 +224,8 @@ func TestChatAnswersEveryLineOfItsInput(t *testing.T) {
 			t.Errorf("%q is missing in %q", want, tm.errOut.String())
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.sent) != 3 {
 		t.Errorf("%d questions were asked", len(s.sent))
 	}
@@ -234,6 +243,8 @@ func TestChatInterruptStopsTheAnswer(t *testing.T) {
 	tm.out.await("endless")
 	tm.signals <- os.Interrupt
 	tm.check(t, <-done, exitInterrupted, "An endless \n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.cancels) != 1 || s.cancels[0] != "r1" {
 		t.Errorf("cancelled %v", s.cancels)
 	}
@@ -259,6 +270,8 @@ func TestChatKeepsTheGuestsCookie(t *testing.T) {
 	tm.chat(t, s, "", "--once", "Hello.")
 	code := tm.chat(t, s, "", "--conversation", fakeConv, "--once", "Hello again.")
 	tm.check(t, code, exitOK, "Hello r1.\nHello r2.\n")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if got := strings.Join(s.cookies, " "); got != "guest-1 guest-1" {
 		t.Errorf("cookies %s", got)
 	}

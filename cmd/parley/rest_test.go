@@ -131,7 +131,7 @@ func TestDocsAndTools(t *testing.T) {
 		{name: "register from standard input", args: "tools put -", stdin: `{"name":"get_order"}`, out: "registered get_order\n"},
 		{name: "register what is wrong", args: "tools put bad.json", code: 1, errOut: "parley: Unprocessable Entity: must be an http or https URL (field url)\n"},
 		{name: "register without a name", args: "tools put nameless.json", code: 1, errOut: "parley: nameless.json: name: must be set, such as \"get_order\"\n"},
-		{name: "register no object", args: "tools put list.json", code: 1, errOut: "parley: list.json: it is not a JSON object\n"},
+		{name: "register no object", args: "tools put list.json", code: 1, errOut: "parley: list.json: it is not a JSON object with a name\n"},
 		{name: "remove a tool", args: "tools rm get_order", out: "removed get_order\n"},
 		{name: "call", args: `tools call get_order {"order":"7"}`, out: "{\"total\":12}\n", errOut: "→ get_order 200 · 5 ms\n", seen: []string{`POST /v1/tools/get_order/call application/json {"arguments":{"order":"7"}}`}},
 		{name: "call that fails", args: `tools call get_order {"order":404}`, code: 1, out: "Error: no such order\n", errOut: "→ get_order HTTP 404 · 7 ms\n"},

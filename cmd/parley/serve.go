@@ -128,7 +128,11 @@ func (h *house) live(ctx context.Context) error {
 	above.Go(func() error { <-top.Done(); h.server.Drain(); return nil })
 	err := h.wait(ctx, above)
 	stopBase()
-	return errors.Join(err, below.Wait())
+	down := below.Wait()
+	if down != nil && errors.Is(err, net.ErrClosed) {
+		return down // its failure closed the listener
+	}
+	return errors.Join(err, down)
 }
 
 // wait returns when everything above has ended, at the latest when the time

@@ -152,6 +152,7 @@ func (l *loader) exclusive(source map[string]given) {
 		f, ok := source[r.name]
 		if v, both := source[r.fileOf]; ok && both && l.matters(r) {
 			l.fail(f.form, "stands beside %s; give one of them", v.form)
+			delete(source, r.name)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"parley/gateway/store"
 	"parley/tools"
 )
 
@@ -116,19 +117,13 @@ func absolute(v string) (string, error) {
 }
 
 func storePath(v string) (string, error) {
-	if strings.Contains(v, "://") && !isPostgres(v) {
-		return "", errors.New("is not the path of a SQLite file or :memory:")
+	if strings.Contains(v, "://") && !store.IsPostgres(v) {
+		return "", errors.New("is not the path of a SQLite file, :memory: or a postgres:// URL")
 	}
 	if strings.ContainsRune(v, 0) {
 		return "", errors.New("is not a path")
 	}
 	return v, nil
-}
-
-// isPostgres reports whether a store is meant that package store will accept
-// or refuse by itself.
-func isPostgres(v string) bool {
-	return strings.HasPrefix(v, "postgres://") || strings.HasPrefix(v, "postgresql://")
 }
 
 func redisURL(v string) (string, error) {

@@ -84,7 +84,7 @@ func stateRows() []setting {
 	data := text("data", "folder", "", "Folder of the embedded store and of the administrator's token.",
 		func(s *settings) *string { return &s.Data }, absolute)
 	data.shown = "the user's data folder, ~/.local/share/parley on Linux"
-	store := text("store", "path", "", "SQLite file of conversations, tools and documents, or :memory: for a try.",
+	store := text("store", "path|url", "", "Conversations, tools and documents: path of a SQLite file, postgres://… URL, or :memory: for a try.",
 		func(s *settings) *string { return &s.Store }, storePath)
 	store.shown = "parley.db in the data folder"
 	redis := text("redis", "url", "", "Redis that all replicas share, redis://… or rediss://…; empty means one inside the process.",

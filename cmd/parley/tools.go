@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -127,7 +128,7 @@ func (t *toolbox) put(ctx context.Context, file string) error {
 		Name string `json:"name"`
 	}
 	if err := json.Unmarshal(b, &named); err != nil {
-		return fmt.Errorf("%s: it is not a JSON object: %w", file, err)
+		return fmt.Errorf("%s: %w", file, notObject(err))
 	}
 	if named.Name == "" {
 		return fmt.Errorf("%s: name: must be set, such as \"get_order\"", file)
@@ -137,6 +138,14 @@ func (t *toolbox) put(ctx context.Context, file string) error {
 	}
 	_, err = fmt.Fprintf(t.app.stdout, "registered %s\n", oneLined(named.Name))
 	return err
+}
+
+// notObject says where a text stops being JSON, if that is what is wrong.
+func notObject(err error) error {
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return fmt.Errorf("it is not JSON: %v at byte %d", syntax, syntax.Offset)
+	}
+	return errors.New("it is not a JSON object with a name")
 }
 
 func (t *toolbox) read(file string) ([]byte, error) {

@@ -3,19 +3,26 @@ package chat
 import (
 	"context"
 	"errors"
+	"math"
 )
 
 // FromArchive returns a conversation as the store has it, for followers that
 // come when Redis has no log of it: its latest messages, and a position that
-// lies before every generation that will begin.
+// lies before the latest generation and behind the one before it, so that
+// whatever generation is in the log next begins with a snapshot for them. The
+// generation is read first: what is archived meanwhile is then shown early,
+// and never missed.
 func FromArchive(ctx context.Context, a Archive, conv string) (State, Position, error) {
-	msgs, _, err := a.History(ctx, conv, "", windowMessages)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return State{}, Position{}, err
-	}
 	gen, err := a.Generation(ctx, conv)
 	if err != nil && !errors.Is(err, ErrNotFound) { // not found: nothing was said yet
 		return State{}, Position{}, err
 	}
-	return State{Messages: msgs}, Position{Generation: gen}, nil
+	msgs, _, err := a.History(ctx, conv, "", windowMessages)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return State{}, Position{}, err
+	}
+	if gen == 0 {
+		return State{Messages: msgs}, Position{}, nil
+	}
+	return State{Messages: msgs}, Position{Generation: gen - 1, N: math.MaxUint64}, nil
 }

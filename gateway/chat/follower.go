@@ -28,6 +28,7 @@ type Delivery struct {
 	Reason   string // of a snapshot: joined, rollback, trimmed
 	First    string // of a snapshot: its first message
 	Entries  []Encoded
+	More     bool // there may be more behind it
 }
 
 // An Encoded entry is shared by all followers and must not be changed.
@@ -112,12 +113,12 @@ func (f *Follower) fromRing(items []ringItem, limit int) Delivery {
 				break
 			}
 			f.at = it.at
-			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback", First: it.first}
+			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback", First: it.first, More: true}
 		}
 		d.Entries = append(d.Entries, Encoded{it.at, it.raw, it.framed})
 		f.at = it.at
 	}
-	d.At = f.at
+	d.At, d.More = f.at, len(d.Entries) < len(items)
 	return d
 }
 
@@ -132,6 +133,7 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 	items := r.items(f.at, rs)
 	if len(items) > 0 {
 		d := f.fromRing(items, limit)
+		d.More = true
 		r.mu.Unlock()
 		return d, nil
 	}
@@ -154,7 +156,7 @@ func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error
 	f.room.mu.Lock()
 	f.at, f.rest, f.fresh, f.checked = at, at, false, true
 	f.room.mu.Unlock()
-	return Delivery{At: at, Snapshot: b, Reason: reason, First: s.first()}, nil
+	return Delivery{At: at, Snapshot: b, Reason: reason, First: s.first(), More: true}, nil
 }
 
 // Leave ends the following. wake may be called once more.

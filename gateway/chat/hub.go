@@ -120,16 +120,19 @@ func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.rooms[conv]
-	if r == nil {
+	fresh := r == nil
+	if fresh {
 		r = &room{hub: h, conv: conv, followers: map[*Follower]struct{}{}}
 		r.listener = &listener{message: r.bell, joined: r.joined}
 		h.rooms[conv] = r
-		h.wg.Go(r.subscribe)
 	}
 	f := &Follower{room: r, wake: wake, at: at, fresh: at.IsZero()}
 	r.mu.Lock()
 	r.followers[f] = struct{}{}
 	r.mu.Unlock()
+	if fresh { // not before it has a follower: a room without any has been left
+		h.wg.Go(r.subscribe)
+	}
 	return f
 }
 
@@ -151,7 +154,8 @@ func (h *Hub) leave(f *Follower) {
 func (f *Follower) Active() bool { return f.room.isActive() }
 
 // snapshot returns the conversation as it is now: what its log adds up to, or
-// what the store has. Followers that ask at the same time share the read.
+// what the store has if Redis has no log, or one that was rolled back while
+// nobody wrote it. Followers that ask at the same time share the read.
 func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error) {
 	type result struct {
 		s  State
@@ -161,10 +165,14 @@ func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error
 		ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
 		defer cancel()
 		s, at, err := h.log.Fold(ctx, conv)
-		if err == nil && at.IsZero() {
-			s, at, err = h.o.Cold(ctx, conv)
+		if err != nil {
+			return nil, err
 		}
-		return result{s, at}, err
+		stored, from, err := h.o.Cold(ctx, conv)
+		if at.IsZero() || err == nil && at.Before(from) {
+			return result{stored, from}, err
+		}
+		return result{s, at}, nil // also if the store is away
 	})
 	if err != nil {
 		return State{}, Position{}, fmt.Errorf("chat: snapshot of %s: %w", conv, err)

@@ -36,29 +36,23 @@ type Lease struct {
 	doubted bool
 	offered bool
 	known   int64         // entries that the log must have
-	run     int64         // entries since the last trim of this holder
-	bytes   int64         // of those
+	run     int           // entries since the last trim of this holder
+	bytes   int           // of those
 	until   time.Time     // the lease is ours at least until then
+	noticed int64         // items that the inbox is known to have at the most
 	changed chan struct{} // closed, and replaced, when the queue has emptied or doubt has ended
 	spaced  chan struct{} // closed, and replaced, when the queue has shrunk
 }
 
-// Bounds of what one lease holds.
-const (
-	maxQueued  = 1 << 20 // bytes put and not yet in Redis; at it, Wait blocks
-	maxEntries = 4096    // of one holder's log, before it begins a new generation and trims
-	maxBytes   = 1 << 20
-)
-
 // Put applies an event to the conversation and sends it to the log. It does
 // not wait; in doubt the event reaches the log as part of the next
-// generation's snapshot.
+// generation's snapshot, and once the lease has ended it does not.
 func (l *Lease) Put(run string, try int, ev Event) {
 	l.mu.Lock()
 	e := Entry{At: Position{l.gen, l.next}, Run: run, Try: try, TS: time.Now().UnixMilli(), Ev: ev}
 	l.state.Apply(e)
 	offer := false
-	if !l.doubted {
+	if !l.doubted && l.ctx.Err() == nil {
 		l.enqueue(e)
 		offer = l.offer()
 	}
@@ -93,7 +87,7 @@ func (l *Lease) take() parcel {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.offered = false
-	if l.doubted || l.busy || len(l.queue) == 0 {
+	if l.doubted || l.busy || len(l.queue) == 0 || l.ctx.Err() != nil {
 		return parcel{lease: l}
 	}
 	pc := parcel{lease: l, gen: l.gen, records: l.queue}
@@ -108,12 +102,12 @@ func (l *Lease) sent(pc parcel) {
 	l.busy = false
 	if l.gen == pc.gen && err == nil && !l.doubted {
 		l.known += int64(len(pc.records))
-		l.run += int64(len(pc.records))
+		l.run += len(pc.records)
 		for _, r := range pc.records {
-			l.bytes += int64(len(r.raw))
+			l.bytes += len(r.raw)
 		}
 	}
-	if err != nil || l.run > maxEntries || l.bytes > maxBytes {
+	if err != nil || l.over() {
 		l.doubted = true // in the same step, so that nothing goes out behind a hole
 	}
 	l.notify()
@@ -126,6 +120,9 @@ func (l *Lease) sent(pc parcel) {
 		l.q.pub.offer(l)
 	}
 }
+
+// over reports whether the log is to be trimmed. It requires l.mu.
+func (l *Lease) over() bool { return l.run > l.q.maxEntries || l.bytes > l.q.maxBytes }
 
 // notify wakes those who wait for the queue. It requires l.mu.
 func (l *Lease) notify() {
@@ -148,7 +145,7 @@ func (l *Lease) Flush(ctx context.Context) error {
 // Room waits while more than a bounded amount is on its way to Redis, so that
 // a model is read no faster than its answer can be kept.
 func (l *Lease) Room(ctx context.Context) error {
-	return l.wait(ctx, func() (bool, chan struct{}) { return l.queued < maxQueued, l.spaced })
+	return l.wait(ctx, func() (bool, chan struct{}) { return l.queued < l.q.maxQueued, l.spaced })
 }
 
 // Busy reports whether something that was put is still on its way. Pieces
@@ -215,6 +212,9 @@ func (l *Lease) Inbox(ctx context.Context) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	l.noticed = int64(len(its))
+	l.mu.Unlock()
 	rest := its[:0]
 	for _, it := range its {
 		if it.Kind != Heal {
@@ -234,7 +234,13 @@ func (l *Lease) Inbox(ctx context.Context) ([]Item, error) {
 
 // Remove takes an item out of the inbox, whose effect must be safe by now.
 func (l *Lease) Remove(ctx context.Context, it Item) error {
-	return l.q.inbox.remove(ctx, l.Conversation, it)
+	err := l.q.inbox.remove(ctx, l.Conversation, it)
+	if err == nil {
+		l.mu.Lock()
+		l.noticed--
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // errReleased is the cause of a lease's end that its holder wanted.

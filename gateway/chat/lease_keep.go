@@ -62,14 +62,16 @@ func (l *Lease) Renew(ctx context.Context) error {
 	if v[0] != 1 || settled && v[2] < known {
 		return errDoubt
 	}
-	if v[1] > 0 {
-		signal(l.poked)
-	}
 	l.mu.Lock()
 	if l.gen == gen {
 		l.until = sent.Add(l.q.ttl)
 	}
+	fresh := v[1] > l.noticed
+	l.noticed = min(l.noticed, v[1])
 	l.mu.Unlock()
+	if fresh {
+		signal(l.poked)
+	}
 	return nil
 }
 
@@ -123,7 +125,7 @@ func (l *Lease) resolve() {
 		}
 		if err == nil {
 			nonce = rand.Text()
-			err = l.open(gen, "doubt", sent, false)
+			err = l.open(gen, "doubt", sent, nil)
 		}
 		if err != nil {
 			l.q.trouble()
@@ -135,15 +137,19 @@ func (l *Lease) resolve() {
 // open writes g-0, which says what it follows and what there is. With it in,
 // whoever wrote before can write nothing more; it and its bell are one step,
 // so that no late bell of theirs comes in between.
-func (l *Lease) open(gen uint64, kind string, sent time.Time, same bool) error {
+//
+// same is the entry up to which the log says what the state does, nil if it
+// does not. If the log has grown since, by the hand of a writer that did not
+// know yet that its time was over, followers need the snapshot.
+func (l *Lease) open(gen uint64, kind string, sent time.Time, same *Position) error {
 	prev, err := l.q.log.head(l.ctx, l.Conversation)
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
-	trim := l.run > maxEntries || l.bytes > maxBytes
+	trim := l.over()
 	at := Position{gen, 0}
-	e := Entry{At: at, TS: time.Now().UnixMilli(), Ev: Event{Type: GenerationBegan, By: l.q.inc, Kind: kind, Same: same}}
+	e := Entry{At: at, TS: time.Now().UnixMilli(), Ev: Event{Type: GenerationBegan, By: l.q.inc, Kind: kind, Same: same != nil && *same == prev}}
 	if !prev.IsZero() {
 		e.Ev.Prev = &prev
 	}
@@ -184,7 +190,7 @@ func (l *Lease) open(gen uint64, kind string, sent time.Time, same bool) error {
 // log must reach, and returns the log's length.
 func (l *Lease) writeFirst(r record, trim bool) (int64, error) {
 	oldest := Position{uint64(max(0, time.Now().Add(-l.q.logTTL).UnixMilli())), 0}
-	if trim {
+	if trim || r.at.Before(oldest) { // a clock that is ahead must not trim what is written here
 		oldest = r.at
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, 2*time.Second)

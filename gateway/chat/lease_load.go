@@ -3,52 +3,80 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"parley/llm"
 )
 
 // load finds out what the conversation is: what its log adds up to, unless
-// the store knows better. It reports whether the log alone says the same.
-func (l *Lease) load(ctx context.Context) (same bool, err error) {
+// the store knows better. It returns the entry up to which the log alone says
+// the same, nil if it does not.
+func (l *Lease) load(ctx context.Context) (same *Position, err error) {
 	s, at, err := l.q.log.Fold(ctx, l.Conversation)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	stored, _, err := l.q.archive.History(ctx, l.Conversation, "", windowMessages)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	ended, err := l.endedUnseen(ctx, s)
+	run, err := l.latest(ctx, s)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if !at.IsZero() && ended == nil && agrees(s, stored) {
-		l.state = s
-		return true, nil
+	if run.Replaces != "" { // the store may not have heard of it yet
+		stored = slices.DeleteFunc(stored, func(m llm.Message) bool { return answers(m, run.Replaces) })
 	}
-	l.state = rebuilt(s, stored, ended)
-	return at.IsZero() && len(stored) == 0, nil
+	if at.IsZero() || s.Active() && run.Status.Ended() || !agrees(s, stored, run) {
+		l.state = rebuilt(s, stored, run)
+		if at.IsZero() && len(stored) == 0 {
+			return &at, nil
+		}
+		return nil, nil
+	}
+	l.state = s
+	if l.state.forget() {
+		return nil, nil
+	}
+	return &at, nil
 }
 
-// endedUnseen returns the record of the run that the log has as active and
-// the store as ended: the finishing entry was lost.
-func (l *Lease) endedUnseen(ctx context.Context, s State) (*RunRecord, error) {
-	if !s.Active() {
-		return nil, nil
+// latest returns what the store has of the latest run that the log has. If
+// only the store has it as ended, the finishing entry was lost.
+func (l *Lease) latest(ctx context.Context, s State) (RunRecord, error) {
+	if s.Run == nil {
+		return RunRecord{}, nil
 	}
 	rec, err := l.q.archive.RunRecord(ctx, s.Run.ID)
 	if errors.Is(err, ErrNotFound) {
-		return nil, nil
+		return RunRecord{}, nil
 	}
-	if err != nil || !rec.Status.Ended() {
-		return nil, err
+	return rec, err
+}
+
+// forget takes away the thoughts of a turn that is not whole, which will be
+// thought again, and reports whether there were any. What else is unfinished
+// is open, and rolled back by the run's next attempt.
+func (s *State) forget() bool {
+	gone := map[string]bool{}
+	for i := len(s.Messages) - 1; i >= 0 && s.Active(); i-- {
+		m := s.Messages[i]
+		if slices.Contains(s.Open, m.ID) {
+			continue
+		}
+		if m.Role != llm.Reasoning || runOf(m) != s.Run.ID {
+			break
+		}
+		gone[m.ID] = true
 	}
-	return &rec, nil
+	s.drop(func(m llm.Message) bool { return gone[m.ID] })
+	return len(gone) > 0
 }
 
 // agrees reports whether the log's latest messages are the store's, but for
-// what the active run has not archived yet. Redis may have been rolled back.
-func agrees(s State, stored []llm.Message) bool {
+// what the latest run has not archived yet: it goes on, or the store was full.
+// Redis may have been rolled back.
+func agrees(s State, stored []llm.Message, run RunRecord) bool {
 	if len(stored) == 0 {
 		return true
 	}
@@ -61,7 +89,7 @@ func agrees(s State, stored []llm.Message) bool {
 		switch {
 		case has(stored, m.ID):
 			found++
-		case s.Active() && s.latest(m):
+		case !run.Status.Ended() && s.latest(m):
 		default:
 			return false // shown, and not in the store: its answer was replaced
 		}
@@ -70,12 +98,14 @@ func agrees(s State, stored []llm.Message) bool {
 }
 
 // rebuilt returns what the store knows of the conversation.
-func rebuilt(s State, stored []llm.Message, ended *RunRecord) State {
+func rebuilt(s State, stored []llm.Message, latest RunRecord) State {
 	r := State{Messages: stored, Queued: s.Queued, Run: s.Run, Title: s.Title}
-	if ended != nil {
+	if latest.Status.Ended() {
 		run := *s.Run
-		run.Status = ended.Status
+		run.Status = latest.Status
 		r.Run = &run
 	}
-	return r.Clone()
+	r = r.Clone()
+	r.Queued = slices.DeleteFunc(r.Queued, func(q llm.Message) bool { return has(stored, q.ID) })
+	return r
 }

@@ -48,8 +48,9 @@ func (l *Log) head(ctx context.Context, conv string) (Position, error) {
 	return rs[0].at, nil
 }
 
-// generation returns the entries of the last generation that has begun,
-// oldest first, and the entry before them if it is still there.
+// generation returns the entries of the last generation, oldest first. It
+// returns none if their beginning is not there or one is missing, as after a
+// rollback of Redis: they add up to nothing then.
 func (l *Log) generation(ctx context.Context, conv string) ([]record, error) {
 	var back []record
 	to := "+"
@@ -60,19 +61,22 @@ func (l *Log) generation(ctx context.Context, conv string) ([]record, error) {
 			return nil, err
 		}
 		for _, r := range rs {
+			if len(back) > 0 && back[len(back)-1].at != r.at.Next() {
+				return nil, nil
+			}
 			if back = append(back, r); r.at.N == 0 {
 				return reversed(back), nil
 			}
 		}
 		if len(rs) < readSize {
-			return nil, nil // no generation's beginning is left: nothing to fold from
+			return nil, nil
 		}
 		to = "(" + rs[len(rs)-1].at.String()
 	}
 }
 
 // Fold returns what a conversation's log adds up to and the position of its
-// last entry: zero, and an empty State, if Redis has no log.
+// last entry: zero, and an empty State, if Redis has no log or not all of it.
 func (l *Log) Fold(ctx context.Context, conv string) (State, Position, error) {
 	rs, err := l.generation(ctx, conv)
 	if err != nil {

@@ -18,6 +18,7 @@ type publisher struct {
 
 	mu    sync.Mutex
 	ready []*Lease      // have something queued; owned by mu
+	held  bool          // more is about to come; owned by mu
 	kick  chan struct{} // 1 slot
 }
 
@@ -37,26 +38,42 @@ func newPublisher(rdb redis.UniversalClient, linger time.Duration) *publisher {
 func (p *publisher) offer(l *Lease) {
 	p.mu.Lock()
 	p.ready = append(p.ready, l)
+	held := p.held
 	p.mu.Unlock()
-	select {
-	case p.kick <- struct{}{}:
-	default:
+	if !held {
+		signal(p.kick)
 	}
 }
 
+// together has all that is put during f go out in one pipeline.
+func (p *publisher) together(f func()) {
+	p.hold(true)
+	f()
+	p.hold(false)
+	signal(p.kick)
+}
+
+func (p *publisher) hold(held bool) {
+	p.mu.Lock()
+	p.held = held
+	p.mu.Unlock()
+}
+
 func (p *publisher) run(ctx context.Context) {
-	var last time.Time
+	var last, before time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.kick:
 		}
-		if p.linger > 0 && time.Since(last) < 2*p.linger {
+		// A question and the first piece of its answer are two pipelines
+		// that nobody wants to wait; a third so soon is a load.
+		if p.linger > 0 && time.Since(before) < 4*p.linger {
 			pauseFor(ctx, p.linger)
 		}
 		p.send()
-		last = time.Now()
+		before, last = last, time.Now()
 	}
 }
 

@@ -30,6 +30,10 @@ type QueueOptions struct {
 	TTL    time.Duration // of a lease, unless it is renewed: 2 s
 	Linger time.Duration // of a pipeline right behind another: 1 ms; negative for none
 	LogTTL time.Duration // how far back a log reaches once nobody writes it: 10 min
+
+	MaxQueued  int // bytes put and not yet in Redis; at it, [Lease.Room] waits: 1 MiB
+	MaxEntries int // that one holder writes before it begins a new generation and trims the log to it: 4,096
+	MaxBytes   int // of those entries: 1 MiB
 }
 
 // A Queue holds the conversations that are due.
@@ -51,6 +55,8 @@ type Queue struct {
 	heartbeat time.Duration
 	logTTL    time.Duration
 
+	maxQueued, maxEntries, maxBytes int
+
 	due chan string // conversations that somebody says are due
 
 	mu      sync.Mutex
@@ -63,6 +69,7 @@ func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptio
 	q := &Queue{
 		rdb: rdb, archive: archive, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), inc: bus.Incarnation(),
 		ttl: positive(o.TTL, 2*time.Second), logTTL: positive(o.LogTTL, logTTL),
+		maxQueued: positive(o.MaxQueued, 1<<20), maxEntries: positive(o.MaxEntries, 4096), maxBytes: positive(o.MaxBytes, 1<<20),
 		due: make(chan string, 256), leases: map[string]*Lease{},
 	}
 	q.heartbeat = q.ttl / 4
@@ -86,6 +93,10 @@ func (q *Queue) Run(ctx context.Context) error {
 	q.pub.run(ctx)
 	return nil
 }
+
+// Together has all that is put into logs during f reach Redis in one
+// pipeline. It must not be called concurrently with itself.
+func (q *Queue) Together(f func()) { q.pub.together(f) }
 
 // Incarnation returns the name of this process.
 func (q *Queue) Incarnation() string { return q.inc }
@@ -277,7 +288,7 @@ func (q *Queue) claimRedis(ctx context.Context, conv, nonce string, held, stored
 	}
 }
 
-func positive(d, def time.Duration) time.Duration {
+func positive[T int | time.Duration](d, def T) T {
 	if d > 0 {
 		return d
 	}

@@ -140,7 +140,12 @@ func (r *room) item(rec record) (ringItem, bool) {
 		it.raw, _ = json.Marshal(e)
 		r.active = snap.Active()
 	} else {
-		r.active = !endsRun(it.raw) && (r.active || beginsRun(it.raw))
+		switch eventType(it.raw) {
+		case RunStarted:
+			r.active = true
+		case RunFinished, RunError:
+			r.active = false
+		}
 	}
 	if f := r.hub.o.Frame; f != nil {
 		it.framed = f(r.conv, it.raw)
@@ -148,13 +153,13 @@ func (r *room) item(rec record) (ringItem, bool) {
 	return it, true
 }
 
-// endsRun and beginsRun look only at the start of an entry, where its type
-// stands.
-func endsRun(raw []byte) bool {
-	return bytes.Contains(raw, []byte(`"ev":{"type":"RUN_FINISHED"`)) || bytes.Contains(raw, []byte(`"ev":{"type":"RUN_ERROR"`))
+// eventType reads the type of an entry's event, which stands before anything
+// that a person or a model said.
+func eventType(raw []byte) Type {
+	_, rest, _ := bytes.Cut(raw, []byte(`"ev":{"type":"`))
+	t, _, _ := bytes.Cut(rest, []byte(`"`))
+	return Type(t)
 }
-
-func beginsRun(raw []byte) bool { return bytes.Contains(raw, []byte(`"ev":{"type":"RUN_STARTED"`)) }
 
 // push puts an item at the ring's end. It requires r.mu.
 func (r *room) push(it ringItem) {

@@ -71,12 +71,16 @@ func (r *room) first(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(rs) == 0 {
+		return r.cold(ctx)
+	}
+	if _, from, err := r.hub.o.Cold(ctx, r.conv); err == nil && rs[len(rs)-1].at.Before(from) {
+		if err := r.heal(ctx); err != nil { // the store knows of a later generation: the log was rolled back
+			return err
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(rs) == 0 {
-		r.live = true
-		return nil
-	}
 	r.ring = nil
 	for _, rec := range rs {
 		it, ok := r.item(rec)
@@ -90,6 +94,22 @@ func (r *room) first(ctx context.Context) error {
 	}
 	r.live = true
 	r.idle()
+	return nil
+}
+
+// cold has the room stand before a log that does not exist yet, or that
+// cannot be believed and is healed.
+func (r *room) cold(ctx context.Context) error {
+	at, err := r.hub.log.head(ctx, r.conv)
+	if err == nil && !at.IsZero() {
+		err = r.heal(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live = true
 	return nil
 }
 

@@ -75,6 +75,7 @@ func (s *State) Apply(e Entry) {
 			b.WriteString(ev.Delta)
 		}
 	case TextEnd, ReasoningEnd:
+		s.finish(ev)
 		s.close(ev.MessageID)
 	case ToolCallStart, ToolCallArgs, ToolCallResult:
 		s.applyTool(e)
@@ -82,11 +83,13 @@ func (s *State) Apply(e Entry) {
 }
 
 func (s *State) said(m *llm.Message) {
-	if m == nil || has(s.Messages, m.ID) {
+	if m == nil {
 		return
 	}
 	s.Queued = slices.DeleteFunc(s.Queued, func(q llm.Message) bool { return q.ID == m.ID })
-	s.Messages = append(s.Messages, *m)
+	if !has(s.Messages, m.ID) {
+		s.Messages = append(s.Messages, *m)
+	}
 }
 
 func (s *State) applyRun(e Entry) {
@@ -119,10 +122,23 @@ func (s *State) start(e Entry) {
 	}
 	s.Run.Question = m.Parley.Question
 	if old := m.Parley.Replaces; old != "" {
-		s.Messages = slices.DeleteFunc(s.Messages, func(m llm.Message) bool {
-			return m.Role != llm.User && runOf(m) == old
-		})
+		s.drop(func(m llm.Message) bool { return answers(m, old) })
 	}
+}
+
+// answers reports whether m is part of a run's answer.
+func answers(m llm.Message, run string) bool { return m.Role != llm.User && runOf(m) == run }
+
+// drop takes messages away, also those that are being written.
+func (s *State) drop(gone func(llm.Message) bool) {
+	s.Messages = slices.DeleteFunc(s.Messages, func(m llm.Message) bool {
+		if !gone(m) {
+			return false
+		}
+		s.Open = slices.DeleteFunc(s.Open, func(o string) bool { return o == m.ID })
+		delete(s.writing, m.ID)
+		return true
+	})
 }
 
 // rollBack takes away what an attempt left unfinished.
@@ -190,6 +206,13 @@ func (s *State) open(e Entry) {
 	}
 	s.writing[id] = &strings.Builder{}
 	s.writing[id].WriteString(s.find(id).Content)
+}
+
+// finish notes why the model ended a message, if not because it was done.
+func (s *State) finish(ev *Event) {
+	if s.writing[ev.MessageID] != nil && ev.Metadata != nil {
+		details(&s.find(ev.MessageID).Metadata).Finish = ev.Metadata.Parley.Finish
+	}
 }
 
 func (s *State) close(id string) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/gateway"
 	"parley/gateway/chat"
 	"parley/gateway/chat/inprocess"
 	"parley/gateway/run"
@@ -25,6 +26,10 @@ type Cluster struct {
 	Run   run.Options
 	Queue chat.QueueOptions
 	Log   *slog.Logger // nil: none
+
+	// Registry, if set, makes the tools of a replica, which then registers
+	// endpoints in the store; Tools is not used.
+	Registry func(db *store.DB) *tools.Registry
 
 	file string
 	n    int
@@ -56,6 +61,7 @@ type Replica struct {
 	Hub    *chat.Hub
 	Queue  *chat.Queue
 	Runner *run.Runner
+	Tools  *tools.Registry // of Cluster.Registry
 
 	cluster *Cluster
 
@@ -84,7 +90,11 @@ func (c *Cluster) Start() *Replica {
 		box = noTools{}
 	}
 	r := &Replica{cluster: c, Name: name, Link: link, Store: db, done: make(chan struct{})}
-	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db)})
+	if c.Registry != nil {
+		r.Tools = c.Registry(db)
+		box = r.Tools
+	}
+	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db), Frame: gateway.EventFrame})
 	r.Queue = chat.NewQueue(rdb, bus, db, c.Queue)
 	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), c.Run)
 	var ctx, work context.Context

@@ -107,13 +107,7 @@ func (a *answer) title() string {
 }
 
 func (a *answer) archiveStart(ctx context.Context) error {
-	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunRunning, Try: a.try}
-	b := chat.Batch{Run: &rec, Replaced: a.it.Replaces}
-	if a.it.Kind == chat.Say {
-		b.Messages = []llm.Message{*a.it.Message}
-		b.Title = Title(a.it.Message.Content)
-	}
-	return a.archive(ctx, b)
+	return a.archiveSoFar(ctx, &chat.RunRecord{ID: a.it.Run, Status: chat.RunRunning, Try: a.try})
 }
 
 // converse has the agent answer, until it has, somebody stops it, or time is
@@ -141,8 +135,14 @@ func (a *answer) goOn(ctx context.Context) error {
 		set, err = a.r.toolbox.Set(ctx)
 		return err
 	})
-	if err != nil || said(msgs, a.it.Run) { // said: all but its end was written
+	if err != nil {
 		return err
+	}
+	if m := said(msgs, a.it.Run); m != nil { // all but its end was written
+		if m.Metadata != nil {
+			a.finish = m.Metadata.Parley.Finish
+		}
+		return nil
 	}
 	for step, err := range a.r.agent.Run(ctx, msgs, &guarded{a, set}) {
 		if err == nil {
@@ -188,13 +188,17 @@ func upTo(msgs []llm.Message, it chat.Item) []llm.Message {
 	return out
 }
 
-// said reports whether the run's last turn is whole: it asks for no tools.
-func said(msgs []llm.Message, run string) bool {
+// said returns the run's last turn if it is whole and asks for no tools, or
+// nil.
+func said(msgs []llm.Message, run string) *llm.Message {
 	if len(msgs) == 0 {
-		return false
+		return nil
 	}
-	m := msgs[len(msgs)-1]
-	return m.Role == llm.Assistant && runID(m) == run && len(m.ToolCalls) == 0
+	m := &msgs[len(msgs)-1]
+	if m.Role != llm.Assistant || runID(*m) != run || len(m.ToolCalls) > 0 {
+		return nil
+	}
+	return m
 }
 
 func runID(m llm.Message) string {

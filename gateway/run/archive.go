@@ -16,12 +16,27 @@ var errNotSaved = errors.New("run: not saved")
 
 // archiveSaid stores what the run has finished saying so far.
 func (a *answer) archiveSaid(ctx context.Context) error {
-	st := a.lease.State()
-	err := a.archive(ctx, chat.Batch{Messages: st.RunMessages(a.it.Run)})
+	return a.archiveSoFar(ctx, nil)
+}
+
+func (a *answer) archiveSoFar(ctx context.Context, rec *chat.RunRecord) error {
+	err := a.archive(ctx, a.batch(a.lease.State(), rec))
 	if errors.Is(err, errNotSaved) {
 		return nil // the run goes on; its end says what became of it
 	}
 	return err
+}
+
+// batch returns all that the store is to have of the run, each time: what was
+// sent before may not have been saved.
+func (a *answer) batch(st chat.State, rec *chat.RunRecord) chat.Batch {
+	b := chat.Batch{Run: rec, Replaced: a.it.Replaces}
+	if a.it.Kind == chat.Say {
+		b.Messages = []llm.Message{*a.it.Message}
+		b.Title = Title(a.it.Message.Content)
+	}
+	b.Messages = append(b.Messages, st.RunMessages(a.it.Run)...)
+	return b
 }
 
 // archive stores a batch under the lease's generation. A store that is away

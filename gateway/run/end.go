@@ -23,12 +23,12 @@ func (a *answer) end(ctx context.Context, cause error) error {
 	if cause != nil && !errors.Is(cause, errCancelled) {
 		a.r.log.Warn("run failed", "conversation", a.lease.Conversation, "run", a.it.Run, "error", cause)
 	}
-	a.w.closeAll()
+	a.w.closeAll("")
 	a.answerOpenCalls(cause)
 	last := a.lastEvent(cause)
 	st := a.lease.State()
 	st.Apply(chat.Entry{Run: a.it.Run, Try: a.try, TS: time.Now().UnixMilli(), Ev: last})
-	err := a.archive(ctx, chat.Batch{Messages: st.RunMessages(a.it.Run), Run: a.endRecord(last)})
+	err := a.archive(ctx, a.batch(st, a.endRecord(last)))
 	if err != nil && !errors.Is(err, errNotSaved) {
 		return err
 	}
@@ -78,11 +78,8 @@ func (a *answer) failed(f llm.Failure) chat.Event {
 }
 
 func (a *answer) endDetails() *llm.Metadata {
-	d := llm.Details{Model: a.r.agent.Model.Name(), TookMs: time.Since(a.started).Milliseconds()}
-	if a.finish == llm.FinishLength || a.finish == llm.FinishRefused {
-		d.Finish = a.finish
-	}
-	return &llm.Metadata{Parley: d}
+	return &llm.Metadata{Parley: llm.Details{
+		Model: a.r.agent.Model.Name(), TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish}}
 }
 
 func (a *answer) endRecord(last chat.Event) *chat.RunRecord {
@@ -102,7 +99,13 @@ func (a *answer) endRecord(last chat.Event) *chat.RunRecord {
 // settleEnded stores the end of a run that only the log knows of.
 func (a *answer) settleEnded(ctx context.Context, st chat.State) error {
 	rec := chat.RunRecord{ID: a.it.Run, Status: st.Run.Status, Try: st.Run.Try}
-	err := a.archive(ctx, chat.Batch{Messages: st.RunMessages(a.it.Run), Run: &rec})
+	for _, m := range st.RunMessages(a.it.Run) {
+		if m.Metadata != nil && m.Metadata.Parley.Status != "" {
+			d := m.Metadata.Parley
+			rec.Model, rec.Usage, rec.Failure = d.Model, d.Usage, d.Failure
+		}
+	}
+	err := a.archive(ctx, a.batch(st, &rec))
 	if errors.Is(err, errNotSaved) {
 		return nil
 	}

@@ -9,15 +9,16 @@ import (
 // A pacer sends the pieces that answers have gathered, of all conversations
 // on common ticks, so that they share one pipeline to Redis.
 type pacer struct {
-	every time.Duration // not positive: nothing is gathered
-	kick  chan struct{}
+	every    time.Duration  // not positive: nothing is gathered
+	together func(f func()) // has what is put during f go out as one
+	kick     chan struct{}
 
 	mu      sync.Mutex
 	waiting map[*writer]struct{}
 }
 
-func newPacer(every time.Duration) *pacer {
-	return &pacer{every: every, kick: make(chan struct{}, 1), waiting: map[*writer]struct{}{}}
+func newPacer(every time.Duration, together func(func())) *pacer {
+	return &pacer{every: every, together: together, kick: make(chan struct{}, 1), waiting: map[*writer]struct{}{}}
 }
 
 // add has w flushed at the next tick. It may be called under w's lock.
@@ -59,11 +60,13 @@ func (p *pacer) tick(ctx context.Context) bool {
 	due := p.waiting
 	p.waiting = map[*writer]struct{}{}
 	p.mu.Unlock()
-	for w := range due {
-		if !w.tick() {
-			p.add(w)
+	p.together(func() {
+		for w := range due {
+			if !w.tick() {
+				p.add(w)
+			}
 		}
-	}
+	})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.waiting) > 0 && ctx.Err() == nil

@@ -104,7 +104,7 @@ func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answ
 	o = o.withDefaults()
 	return &Runner{
 		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
-		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), rescan: make(chan struct{}, 1), pacer: newPacer(o.Gather),
+		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), rescan: make(chan struct{}, 1), pacer: newPacer(o.Gather, queue.Together),
 	}
 }
 
@@ -192,7 +192,14 @@ func (r *Runner) free() {
 }
 
 func (r *Runner) serve(work context.Context, conv string) {
-	lease, err := r.queue.Claim(work, conv)
+	if work.Err() != nil {
+		return
+	}
+	// A claim that has begun is carried through, also when this replica shuts
+	// down meanwhile: half of it would keep the conversation waiting for a ttl.
+	ctx, done := context.WithTimeout(context.WithoutCancel(work), r.o.Drain)
+	defer done()
+	lease, err := r.queue.Claim(ctx, conv)
 	if err != nil {
 		r.log.Warn("claim", "conversation", conv, "error", err)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type session struct {
 	mu      sync.Mutex      // guards all below
 	seen    map[string]bool // items, by id
 	settled map[string]bool // items that may leave the inbox
+	waiting []chat.Item     // questions, of which those are shown to wait that another run keeps waiting
 	stopped map[string]bool // runs that somebody cancelled
 	current string          // run that is being answered
 	cancel  context.CancelCauseFunc
@@ -45,14 +47,15 @@ func (s *session) serve(work context.Context) error {
 	ears.Go(func() { s.listen(ctx) })
 
 	err := s.loop(ctx)
+	if err == nil { // released
+		return nil
+	}
 	if errors.Is(context.Cause(ctx), errDrain) {
 		out, done := context.WithTimeout(context.WithoutCancel(work), s.r.o.Drain)
 		defer done()
 		return s.lease.HandOver(out)
 	}
-	if err != nil {
-		s.lease.End(err)
-	}
+	s.lease.End(err)
 	return err
 }
 
@@ -62,6 +65,7 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
+		seen := s.seenSoFar()
 		q, err := s.next(ctx, tried)
 		if err != nil {
 			return err
@@ -74,7 +78,7 @@ func (s *session) loop(ctx context.Context) error {
 			s.settle(q.Run)
 			continue
 		}
-		s.settleAll()
+		s.settleAll(seen)
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
@@ -91,8 +95,12 @@ func (s *session) next(ctx context.Context, tried map[string]bool) (next *chat.Q
 	err = s.patiently(ctx, func(ctx context.Context) error {
 		qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
 		for _, q := range qs {
-			if !tried[q.Run] && next == nil {
+			switch {
+			case tried[q.Run]:
+			case next == nil:
 				next = &q
+			default:
+				s.wait(itemOf(q))
 			}
 		}
 		return err
@@ -164,11 +172,38 @@ func (s *session) notice(it chat.Item) (settled bool) {
 			s.cancel(errCancelled)
 		}
 	case chat.Say:
-		if s.current != "" && s.current != it.Run && it.Message != nil {
-			s.lease.Put(it.Run, 0, chat.Event{Type: chat.MessageQueued, Said: it.Message})
-		}
+		s.waiting = append(s.waiting, it)
+		s.showWaiting()
 	}
 	return s.settled[it.ID]
+}
+
+// wait has a question shown to wait, once another is being answered.
+func (s *session) wait(it chat.Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, it)
+}
+
+// showWaiting says which questions were heard and wait for the current run.
+// It requires s.mu.
+func (s *session) showWaiting() {
+	if s.current == "" || len(s.waiting) == 0 {
+		return
+	}
+	shown := map[string]bool{}
+	st := s.lease.State()
+	for _, m := range append(st.Queued, st.Messages...) {
+		shown[m.ID] = true
+	}
+	for _, it := range s.waiting {
+		if it.Kind != chat.Say || it.Message == nil || it.Run == s.current || shown[it.Message.ID] || s.settled[it.ID] {
+			continue
+		}
+		shown[it.Message.ID] = true
+		s.lease.Put(it.Run, 0, chat.Event{Type: chat.MessageQueued, Said: it.Message})
+	}
+	s.waiting = nil
 }
 
 // begin makes a run the current one and returns its context, which ends when
@@ -179,6 +214,7 @@ func (s *session) begin(ctx context.Context, run string) (context.Context, conte
 	ctx, s.cancel = context.WithCancelCause(ctx)
 	s.current = run
 	s.seen[run] = true // it need not have been in the inbox
+	s.showWaiting()
 	if s.stopped[run] {
 		s.cancel(errCancelled)
 	}
@@ -193,13 +229,21 @@ func (s *session) settle(run string) {
 	s.settled[run] = true
 }
 
-// settleAll lets everything leave the inbox that was seen before the store
-// said that nothing is unanswered: late repeats of questions, cancels of runs
-// that have ended, and what a later version of Parley may have put there.
-func (s *session) settleAll() {
+// seenSoFar returns the items that were seen.
+func (s *session) seenSoFar() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id := range s.seen {
+	return maps.Clone(s.seen)
+}
+
+// settleAll lets everything leave the inbox that was seen before the store
+// said that nothing is unanswered: late repeats of questions, cancels of runs
+// that have ended, and what a later version of Parley may have put there. What
+// was seen since may be a new question.
+func (s *session) settleAll(seen map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range seen {
 		s.settled[id] = true
 	}
 }

@@ -31,9 +31,12 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 	if st.Usage != nil {
 		a.usage = a.usage.Add(*st.Usage)
 	}
-	a.finish = st.Finish
+	a.finish = ""
+	if st.Finish == llm.FinishLength || st.Finish == llm.FinishRefused {
+		a.finish = st.Finish
+	}
 	if st.Turn.Content == "" && len(st.Turn.ToolCalls) == 0 {
-		a.w.closeAll()
+		a.w.closeAll(a.finish)
 		return nil
 	}
 	id := a.w.message()
@@ -44,7 +47,7 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
 		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
 	}
-	a.w.closeAll()
+	a.w.closeAll(a.finish)
 	return a.archiveSaid(ctx)
 }
 

@@ -11,7 +11,7 @@ import (
 const titleRunes = 48
 
 // opening are words that begin a question and say nothing of its subject.
-var opening = regexp.MustCompile(`(?i)^(please\s+|hey\s+|hi[,!]?\s+|hello[,!]?\s+|(can|could|would|will) you\s+|tell me\s+(about\s+)?|show me\s+|give me\s+|explain\s+|what(?:'s| is| are| was| were| will)\s+|who(?:'s| is)\s+|where(?:'s| is| are)\s+|how (?:do|can|should) (?:i|we|you)\s+|i (?:want|need|would like) (?:to|you to)?\s*|(?:the|a|an)\s+)`)
+var opening = regexp.MustCompile(`(?i)^(please\s+|hey\s+|hi[,!]?\s+|hello[,!]?\s+|(can|could|would|will) you\s+|tell me\s+(about\s+)?|show me\s+|give me\s+|explain\s+|what(?:'s| is| are| was| were)\s+|who(?:'s| is)\s+|where(?:'s| is| are)\s+|how (?:do|can|should) (?:i|we|you)\s+|i (?:want|need|would like) (?:to|you to)?\s*|(?:the|a|an)\s+)`)
 
 // Title makes a short title out of a conversation's first question: its first
 // sentence without the words that only make it a question.

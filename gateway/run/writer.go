@@ -134,14 +134,20 @@ func (w *writer) closeThought() {
 	}
 }
 
-// closeAll ends the messages that are being written.
-func (w *writer) closeAll() {
+// closeAll ends the messages that are being written. finish says why the
+// model ended the last one, if not because it was done.
+func (w *writer) closeAll(finish llm.Finish) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flushLocked()
 	w.closeThought()
-	if w.open != "" {
-		w.lease.Put(w.run, w.try, chat.Event{Type: chat.TextEnd, MessageID: w.open})
-		w.open = ""
+	if w.open == "" {
+		return
 	}
+	ev := chat.Event{Type: chat.TextEnd, MessageID: w.open}
+	if finish != "" {
+		ev.Metadata = &llm.Metadata{Parley: llm.Details{Finish: finish}}
+	}
+	w.lease.Put(w.run, w.try, ev)
+	w.open = ""
 }

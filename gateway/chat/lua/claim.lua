@@ -10,7 +10,7 @@ local o = redis.call('HMGET', KEYS[1], 'gen', 'nonce', 'lease', 'prog')
 local g = o[1]
 if o[2] ~= ARGV[6] then
   if ARGV[7] ~= '' then
-    if o[1] and o[1] ~= ARGV[7] then return {-1} end
+    if o[1] and tonumber(o[1]) > tonumber(ARGV[7]) then return {-1} end -- less: Redis was rolled back
   else
     if redis.call('LLEN', KEYS[2]) == 0 then
       redis.call('ZREM', KEYS[3], ARGV[1])
@@ -18,7 +18,7 @@ if o[2] ~= ARGV[6] then
     end
     if o[3] and tonumber(o[3]) > now and (ARGV[4] ~= '1' or now - tonumber(o[4]) < tonumber(ARGV[5])) then return {0} end
   end
-  g = string.format('%.0f', math.max(now, (tonumber(o[1]) or 0) + 1, tonumber(ARGV[8]) + 1))
+  g = string.format('%.0f', math.max(now, (tonumber(o[1]) or 0) + 1, tonumber(ARGV[8]) + 1, (tonumber(ARGV[7]) or 0) + 1))
 end
 local lease = string.format('%.0f', now + tonumber(ARGV[3]))
 redis.call('HSET', KEYS[1], 'gen', g, 'inc', ARGV[2], 'nonce', ARGV[6], 'lease', lease, 'prog', string.format('%.0f', now))

@@ -164,7 +164,7 @@ func named(t *testing.T, tables rag.Tables) {
 
 func listed(t *testing.T, tables rag.Tables) {
 	s := Service(t, tables, rag.Options{})
-	for _, name := range []string{"c", "a", "d", "b", "e"} {
+	for _, name := range []string{"c", "é", "a", "d", "f", "b", "e"} { // by bytes, in no language's order
 		add(t, s, name, "text of "+name)
 	}
 	var got []string
@@ -180,7 +180,7 @@ func listed(t *testing.T, tables rag.Tables) {
 			break
 		}
 	}
-	if diff := cmp.Diff([]string{"a=", "b=", "c=", "d=", "e="}, got); diff != "" {
+	if diff := cmp.Diff([]string{"a=", "b=", "c=", "d=", "e=", "f=", "é="}, got); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -215,7 +215,8 @@ func merged(t *testing.T, tables rag.Tables) {
 func words(r *rand.Rand, n int) string {
 	var b strings.Builder
 	for range n {
-		fmt.Fprintf(&b, "w%d ", int(r.ExpFloat64()*8))
+		i := int(r.ExpFloat64() * 8)
+		fmt.Fprintf(&b, "%c%d ", []rune("wéz")[i%3], i) // whose order differs between bytes and languages
 	}
 	return b.String()
 }

@@ -1,0 +1,42 @@
+package chat
+
+// Window returns what a generation's first entry repeats of s.
+func (s *State) Window() State { return s.window() }
+
+// KeysOf returns the names of a conversation's keys: log, inbox, owner, index
+// of what is due.
+func KeysOf(conv string) (log, in, own, due string) {
+	k := keysOf(conv)
+	return k.log, k.in, k.own, k.due
+}
+
+// SentKey returns the name of the key that says that an item was posted.
+func SentKey(conv, id string) string { return keysOf(conv).sent(conv, id) }
+
+// BellOf returns the name of a conversation's channel.
+func BellOf(conv string) string { return keysOf(conv).bell }
+
+// Stop ends the lease as a process that is killed does: its keeper stops and
+// nothing is given back.
+func (l *Lease) Stop() { l.End(errReleased) }
+
+// Ring returns how many entries the hub keeps in memory of a conversation,
+// and whether anybody follows it.
+func (h *Hub) Ring(conv string) (entries int, followed bool) {
+	h.mu.Lock()
+	r := h.rooms[conv]
+	h.mu.Unlock()
+	if r == nil {
+		return 0, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ring), true
+}
+
+// Listeners returns to how many channels the bus listens.
+func (b *Bus) Listeners() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.listeners)
+}

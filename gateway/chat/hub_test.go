@@ -1,0 +1,438 @@
+package chat_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"parley/gateway/chat"
+)
+
+// talk claims a conversation whose run r1 writes message m.
+func (w *world) talk(p *process, conv string) *chat.Lease {
+	w.t.Helper()
+	it := w.ask(conv, "r1")
+	l := p.claim(conv)
+	begin(l, it)
+	say(l, "r1", "m", "", true, false)
+	w.flush(l)
+	return l
+}
+
+func TestFollowersJoinAtAnyTime(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		w.hub.RingSize = 16
+		a, b := w.start(nil), w.start(nil)
+		l := w.talk(a, "conv")
+		want := "user:question r1 assistant:"
+		var rs []*reader
+		var states []chat.State
+		var at []chat.Position
+		for i := range 60 {
+			p := a
+			if i%2 == 1 {
+				p = b
+			}
+			rs = append(rs, p.follow("conv", chat.Position{}, chat.State{}))
+			text := fmt.Sprint(i, " ")
+			want += text
+			say(l, "r1", "m", text, false, false)
+			if i%10 == 0 {
+				w.flush(l)
+				s, pos := w.inLog("conv")
+				states, at = append(states, s), append(at, pos)
+			}
+		}
+		for i, s := range states { // cursors, most of which no ring reaches back to
+			rs = append(rs, b.follow("conv", at[i], s))
+		}
+		w.flush(l)
+		for _, r := range rs {
+			r.sees(want)
+		}
+		for _, r := range rs[len(rs)-len(states):] {
+			if _, _, reasons := r.now(); len(reasons) > 0 {
+				t.Errorf("a cursor that the log has got a snapshot: %v", reasons)
+			}
+		}
+	})
+}
+
+// unheard appends an entry whose bell is lost.
+func (w *world) unheard(conv string, at chat.Position, e chat.Entry) {
+	w.t.Helper()
+	e.At = at
+	b, err := json.Marshal(e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	log, _, _, _ := chat.KeysOf(conv)
+	if err := w.rdb.XAdd(w.ctx(), &redis.XAddArgs{Stream: log, ID: at.String(), Values: []any{"e", string(b)}}).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestLostBellIsHealedByTheHeadCheck(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		w.queue.TTL = time.Minute
+		a := w.start(nil)
+		w.talk(a, "conv")
+		f := a.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:")
+		_, at, _ := f.now()
+		w.unheard("conv", at.Next(), piece("r1", "m", "unheard"))
+		began := time.Now()
+		f.sees("user:question r1 assistant:unheard")
+		if took := time.Since(began); took > 2100*time.Millisecond {
+			t.Errorf("seen after %v", took)
+		}
+	})
+}
+
+func TestLostSubscriptionIsHealedOnItsReturn(t *testing.T) {
+	t.Run("redis-server", func(t *testing.T) {
+		w := newWorld(t, redisServer(t))
+		w.hub.CheckEvery = time.Hour
+		a := w.start(nil)
+		l := w.talk(a, "conv")
+		f := a.follow("conv", chat.Position{}, chat.State{})
+		want := "user:question r1 assistant:"
+		f.sees(want)
+		for i := range 50 {
+			if i%10 == 5 {
+				w.rdb.ClientKillByFilter(w.ctx(), "TYPE", "pubsub")
+			}
+			text := fmt.Sprint(i, " ")
+			want += text
+			say(l, "r1", "m", text, false, false)
+			w.flush(l)
+		}
+		f.sees(want)
+		if _, _, reasons := f.now(); len(reasons) != 1 {
+			t.Errorf("snapshots for %v, want one for joining", reasons)
+		}
+	})
+}
+
+// An entry that no read brings has the writer begin anew.
+func TestHoleIsHealedByANewGeneration(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		w.queue.TTL = time.Minute // the writer does not find out by itself
+		a, b := w.start(nil), w.start(nil)
+		l := w.talk(a, "conv")
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:")
+		gen := l.Generation()
+		hole := chat.Position{Generation: gen, N: 50}
+		w.unheard("conv", hole, piece("r1", "m", "from nowhere"))
+		w.rdb.Publish(w.ctx(), chat.BellOf("conv"), `{"at":"`+hole.String()+`"}`)
+		eventually(t, "healed", func() bool {
+			its, err := l.Inbox(w.ctx()) // as the session does when it is poked
+			if err != nil || len(its) != 1 {
+				t.Fatalf("%v, %v", its, err)
+			}
+			return l.Generation() > gen
+		})
+		say(l, "r1", "m", "whole", false, true)
+		f.sees("user:question r1 assistant:whole")
+		if _, in, _, _ := chat.KeysOf("conv"); w.rdb.LLen(w.ctx(), in).Val() != 1 {
+			t.Error("what asked for it is still in the inbox")
+		}
+	})
+}
+
+func TestCursorsThatFitNothing(t *testing.T) {
+	for name, at := range map[string]func(w *world, head chat.Position) chat.Position{
+		"before everything": func(*world, chat.Position) chat.Position { return chat.Position{} },
+		"of another conversation": func(_ *world, h chat.Position) chat.Position {
+			return chat.Position{Generation: h.Generation - 7, N: 3}
+		},
+		"beyond the end": func(_ *world, h chat.Position) chat.Position {
+			return chat.Position{Generation: h.Generation, N: h.N + 10}
+		},
+		"of a later generation": func(_ *world, h chat.Position) chat.Position {
+			return chat.Position{Generation: h.Generation + 9, N: 2}
+		},
+		"of the far future": func(*world, chat.Position) chat.Position { return chat.Position{Generation: 1 << 63, N: 1 << 63} },
+		"of a log that is no more": func(w *world, h chat.Position) chat.Position {
+			log, _, _, _ := chat.KeysOf("conv")
+			w.rdb.Del(w.ctx(), log)
+			return h
+		},
+		"beyond a log that is no more": func(w *world, h chat.Position) chat.Position {
+			log, _, _, _ := chat.KeysOf("conv")
+			w.rdb.Del(w.ctx(), log)
+			return chat.Position{Generation: h.Generation, N: h.N + 10}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+				w := newWorld(t, client)
+				a, b := w.start(nil), w.start(nil)
+				it := w.ask("conv", "r1")
+				l := a.claim("conv")
+				begin(l, it)
+				say(l, "r1", "m", "first", true, true)
+				finish(l, "r1")
+				w.flush(l)
+				s := l.State()
+				if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages}); err != nil {
+					t.Fatal(err)
+				}
+				l.Stop()
+				_, head := w.inLog("conv")
+				wrong := fold(saying("of something else"))
+				f := b.follow("conv", at(w, head), wrong)
+				f.sees("user:question r1 assistant:first")
+				w.ask("conv", "r2")
+				expire(w, "conv")
+				l = a.claim("conv")
+				say(l, "r2", "n", "second", true, true)
+				f.sees("user:question r1 assistant:first assistant:second")
+			})
+		})
+	}
+}
+
+func TestIdleRoomKeepsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a := w.start(nil)
+		eventually(t, "the process listens", func() bool { return a.bus.Listeners() == 2 }) // for itself and for wakes
+		l := w.talk(a, "conv")
+		f, g := a.follow("conv", chat.Position{}, chat.State{}), a.follow("conv", chat.Position{}, chat.State{})
+		say(l, "r1", "m", "done", false, true)
+		f.sees("user:question r1 assistant:done")
+		if n, _ := a.hub.Ring("conv"); n == 0 {
+			t.Error("nothing is kept while a run goes on")
+		}
+		finish(l, "r1")
+		eventually(t, "the ring is dropped", func() bool { n, ok := a.hub.Ring("conv"); return n == 0 && ok })
+		f.stop()
+		g.stop()
+		eventually(t, "the room is left", func() bool { _, ok := a.hub.Ring("conv"); return !ok && a.bus.Listeners() == 2 })
+	})
+}
+
+func TestRoomsComeAndGo(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a := w.start(nil)
+		eventually(t, "the process listens", func() bool { return a.bus.Listeners() == 2 }) // for itself and for wakes
+		l := w.talk(a, "conv")
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				for j := range 20 {
+					f := a.follow("conv", chat.Position{}, chat.State{})
+					time.Sleep(time.Duration((i+j)%4) * time.Millisecond)
+					f.stop()
+				}
+			})
+		}
+		for range 50 {
+			say(l, "r1", "m", "x", false, false)
+			time.Sleep(time.Millisecond)
+		}
+		wg.Wait()
+		f := a.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:" + strings.Repeat("x", 50))
+		say(l, "r1", "m", "y", false, false)
+		f.sees("user:question r1 assistant:" + strings.Repeat("x", 50) + "y")
+		f.stop()
+		eventually(t, "every room is left", func() bool { return a.bus.Listeners() == 2 })
+	})
+}
+
+// A counter counts the commands of a client.
+type counter struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		c.mu.Lock()
+		c.n[cmd.Name()]++
+		c.mu.Unlock()
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (c *counter) reads() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n["xrange"] + c.n["xrevrange"]
+}
+
+func TestAThousandFollowersReturning(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a, b := w.start(nil), w.start(nil)
+		l := w.talk(a, "conv")
+		want := "user:question r1 assistant:"
+		for i := range 100 {
+			text := fmt.Sprint(i, " ")
+			want += text
+			say(l, "r1", "m", text, false, false)
+		}
+		w.flush(l)
+		s, at := w.inLog("conv")
+		c := &counter{n: map[string]int{}}
+		b.rdb.AddHook(c)
+		var rs []*reader
+		for range 1000 {
+			rs = append(rs, b.follow("conv", at, s))
+		}
+		say(l, "r1", "m", "on", false, false)
+		for _, r := range rs {
+			r.sees(want + "on")
+		}
+		if n := c.reads(); n > 20 {
+			t.Errorf("1,000 followers with a cursor cost %d reads", n)
+		}
+		t.Logf("%d reads with a cursor", c.reads())
+		c.n = map[string]int{}
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() { b.follow("conv", chat.Position{}, chat.State{}).sees(want + "on") })
+		}
+		wg.Wait()
+		t.Logf("%d reads without", c.reads())
+		if n := c.reads(); n > 200 {
+			t.Errorf("1,000 followers without a cursor cost %d reads", n)
+		}
+	})
+}
+
+func TestLargeEntriesAreRungAsTheirID(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a, b := w.start(nil), w.start(nil)
+		l := w.talk(a, "conv")
+		sub := w.rdb.Subscribe(w.ctx(), chat.BellOf("conv"))
+		defer sub.Close()
+		if _, err := sub.Receive(w.ctx()); err != nil {
+			t.Fatal(err)
+		}
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		large := strings.Repeat("long ", 4000)
+		say(l, "r1", "m", "short ", false, false)
+		say(l, "r1", "m", large, false, false)
+		say(l, "r1", "m", "short", false, false)
+		f.sees("user:question r1 assistant:short " + large + "short")
+		for i := range 3 {
+			m, err := sub.ReceiveMessage(w.ctx())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bare := !strings.Contains(m.Payload, `"ev"`); bare != (i == 1) || len(m.Payload) > 8<<10 {
+				t.Errorf("bell %d has %d bytes: %.60s", i, len(m.Payload), m.Payload)
+			}
+		}
+	})
+}
+
+// A line is a way to Redis whose subscriptions can go deaf: they take whatever
+// is written and bring nothing, as a connection does to a Redis that is no
+// longer the primary. New ones hear.
+type line struct {
+	mu   sync.Mutex
+	subs []*deaf
+}
+
+func (l *line) deafen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.subs {
+		d.off = true
+	}
+}
+
+type deaf struct {
+	net.Conn
+	line *line
+	off  bool // guarded by line.mu
+}
+
+func (d *deaf) Write(b []byte) (int, error) {
+	d.line.mu.Lock()
+	if bytes.Contains(b, []byte("\r\nsubscribe\r\n")) && !slices.Contains(d.line.subs, d) {
+		d.line.subs = append(d.line.subs, d)
+	}
+	off := d.off
+	d.line.mu.Unlock()
+	if off {
+		return len(b), nil
+	}
+	return d.Conn.Write(b)
+}
+
+func (d *deaf) Read(b []byte) (int, error) {
+	for {
+		n, err := d.Conn.Read(b)
+		d.line.mu.Lock()
+		off := d.off
+		d.line.mu.Unlock()
+		if err != nil || !off {
+			return n, err
+		}
+	}
+}
+
+func TestBusDialsAgainWhenItHearsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+		w, ln := newWorld(t, client), &line{}
+		w.client = func() *redis.Client {
+			o := *client().Options()
+			dial := o.Dialer
+			o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				c, err := dial(ctx, network, addr)
+				return &deaf{Conn: c, line: ln}, err
+			}
+			c := redis.NewClient(&o)
+			t.Cleanup(func() { _ = c.Close() })
+			return c
+		}
+		a := w.start(nil)
+		w.ask("conv", "r1")
+		l := a.claim("conv")
+		f := a.follow("conv", chat.Position{}, chat.State{})
+		titled := func(title string) func() bool {
+			return func() bool { s, _, _ := f.now(); return s.Title == title }
+		}
+		l.Put("", 0, chat.Event{Type: chat.Titled, Title: "heard"}) // there is no run, so heads are not looked at
+		eventually(t, "heard", titled("heard"))
+		time.Sleep(30 * time.Second) // probes keep the silence of a line apart from that of a conversation
+		n := len(ln.subs)
+		ln.deafen()
+		began := time.Now()
+		l.Put("", 0, chat.Event{Type: chat.Titled, Title: "unheard"})
+		for !titled("unheard")() && time.Since(began) < time.Minute {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("heard after %v", took)
+		}
+		if n != 1 || len(ln.subs) != 2 {
+			t.Errorf("%d connections before the silence, want 1; %d after, want 2", n, len(ln.subs))
+		}
+	})
+}

@@ -1,0 +1,523 @@
+package run_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"parley/gateway/chat"
+	"parley/gateway/gatewaytest"
+	"parley/gateway/run"
+	"parley/llm"
+	"parley/llm/llmtest"
+	"parley/tools"
+)
+
+func TestCancel(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		want  string // begins so
+		keeps bool
+	}{
+		"before it begins": {0, "user: one\nassistant: ", false},
+		"in its midst":     {500 * time.Millisecond, "user: one\nassistant: one:0 one:1 ", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
+				a, b := w.Start(), w.Start()
+				v := w.watch(b.Hub)
+				synctest.Wait()
+				q := w.say(a.Runner, "conv", "one")
+				time.Sleep(c.after)
+				if err := b.Runner.Cancel(t.Context(), "conv", q.Run); err != nil { // any replica takes it
+					t.Fatal(err)
+				}
+				asked := time.Now()
+				if rec := w.ended(q.Run); rec.Status != chat.RunCancelled || rec.Failure != nil {
+					t.Errorf("%+v", rec)
+				}
+				if took := time.Since(asked); took > 500*time.Millisecond {
+					t.Errorf("ended after %v", took)
+				}
+				s := w.sees(v, "conv")
+				got := lines(s.Messages)
+				if !strings.HasPrefix(got, c.want) || strings.Contains(got, "one:99") || strings.Contains(got, "one:") != c.keeps {
+					t.Errorf("left is %q", got)
+				}
+				if d := s.Messages[1].Metadata.Parley; d.Status != "cancelled" {
+					t.Errorf("shown as %q", d.Status)
+				}
+				q = w.say(a.Runner, "conv", "two")
+				if rec := w.ended(q.Run); rec.Status != chat.RunDone {
+					t.Errorf("afterwards: %+v", rec)
+				}
+			})
+		})
+	}
+}
+
+func TestCancelOfWhatWaits(t *testing.T) {
+	inWorld(t, with(slowly(50)), func(t *testing.T, w *world) {
+		a := w.Start()
+		v := w.watch(a.Hub)
+		one := w.say(a.Runner, "conv", "one")
+		time.Sleep(300 * time.Millisecond)
+		two := w.say(a.Runner, "conv", "two")
+		three := w.say(a.Runner, "conv", "three")
+		if err := a.Runner.Cancel(t.Context(), "conv", two.Run); err != nil {
+			t.Fatal(err)
+		}
+		if s := w.ended(one.Run).Status; s != chat.RunDone {
+			t.Errorf("the first is %s", s)
+		}
+		if s := w.ended(two.Run).Status; s != chat.RunCancelled {
+			t.Errorf("the second is %s", s)
+		}
+		if s := w.ended(three.Run).Status; s != chat.RunDone {
+			t.Errorf("the third is %s", s)
+		}
+		w.sees(v, "conv")
+		want := "user: one\nassistant: " + words("one", 50) + "\nuser: two\nassistant: \nuser: three\nassistant: " + words("three", 50)
+		if got := w.stored("conv"); got != want {
+			t.Errorf("stored %q\nwant %q", got, want)
+		}
+	})
+}
+
+func TestCancelDuringATool(t *testing.T) {
+	m := newMachine("charge", tools.Unsafe, time.Hour)
+	inWorld(t, with(use("charge")), func(t *testing.T, w *world) {
+		w.Tools = toolbox{m}
+		a := w.Start()
+		q := w.say(a.Runner, "conv", "one")
+		gatewaytest.Eventually(t, 5*time.Second, "the tool runs", func() bool { n, _ := m.starts(); return n == 1 })
+		if err := a.Runner.Cancel(t.Context(), "conv", q.Run); err != nil {
+			t.Fatal(err)
+		}
+		if rec := w.ended(q.Run); rec.Status != chat.RunCancelled {
+			t.Errorf("%+v", rec)
+		}
+		if got := w.stored("conv"); got != "user: one\nassistant: Let me see.  [charge]\ntool: Error: stopped by the person" {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+func TestSecondQuestionIsQueuedAndAnswered(t *testing.T) {
+	inWorld(t, with(slowly(30)), func(t *testing.T, w *world) {
+		a, b := w.Start(), w.Start()
+		v := w.watch(b.Hub)
+		one := w.say(a.Runner, "conv", "one")
+		time.Sleep(200 * time.Millisecond)
+		two := w.say(b.Runner, "conv", "two")
+		gatewaytest.Eventually(t, 100*time.Millisecond, "everybody sees it wait", func() bool {
+			s := v.final()
+			return len(s.Queued) == 1 && s.Queued[0].Content == "two" && s.Run.ID == one.Run
+		})
+		w.ended(two.Run)
+		if s := w.sees(v, "conv"); len(s.Queued) != 0 {
+			t.Errorf("still queued: %v", s.Queued)
+		}
+		if got, want := w.stored("conv"), "user: one\nassistant: "+words("one", 30)+"\nuser: two\nassistant: "+words("two", 30); got != want {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+// Two questions may wait when a replica claims the conversation.
+func TestBothOfTwoWaitingQuestionsAreShown(t *testing.T) {
+	inWorld(t, with(slowly(50)), func(t *testing.T, w *world) {
+		a := w.Start()
+		w.say(a.Runner, "conv", "one")
+		time.Sleep(100 * time.Millisecond)
+		w.say(a.Runner, "conv", "two")
+		a.Kill()
+		w.Redis.Wipe()
+		b := w.Start()
+		v := w.watch(b.Hub)
+		w.holder("conv", b)
+		gatewaytest.Eventually(t, 500*time.Millisecond, "the second one is seen to wait", func() bool { return len(v.final().Queued) == 1 })
+		w.sees(v, "conv")
+	})
+}
+
+// A question that comes in the moment in which a replica finds that nothing
+// is left to do is answered at once, and not when the store is next compared
+// with Redis.
+func TestQuestionAtTheLastMoment(t *testing.T) {
+	inWorld(t, with(slowly(5)), func(t *testing.T, w *world) {
+		w.Run.Reconcile = time.Hour
+		a, b := w.desk(), w.Start()
+		var two chat.Question
+		a.set(func(d *desk) {
+			d.pending = func() {
+				a.set(func(d *desk) { d.pending = nil })
+				two = w.say(b.Runner, "conv", "two")
+				synctest.Wait() // until the holder has heard of it
+			}
+		})
+		one := w.say(a.Runner, "conv", "one")
+		w.ended(one.Run)
+		time.Sleep(5 * time.Second)
+		if two.Run == "" {
+			t.Fatal("the moment did not come")
+		}
+		rec, err := w.db.RunRecord(t.Context(), two.Run)
+		if err != nil || rec.Status != chat.RunDone {
+			t.Errorf("5 s later: %s, %v", rec.Status, err)
+		}
+	})
+}
+
+func TestSayTwice(t *testing.T) {
+	inWorld(t, with(slowly(5)), func(t *testing.T, w *world) {
+		a, b := w.Start(), w.Start()
+		first := w.say(a.Runner, "conv", "one")
+		q := ask("conv", "one") // new ids, the same client id
+		again, err := b.Runner.Say(t.Context(), q)
+		if err != nil || again.Run != first.Run {
+			t.Errorf("run %s, want %s; %v", again.Run, first.Run, err)
+		}
+		w.ended(first.Run)
+		again, err = b.Runner.Say(t.Context(), ask("conv", "one"))
+		time.Sleep(2 * time.Second)
+		if err != nil || again.Run != first.Run || w.stored("conv") != "user: one\nassistant: "+words("one", 5) {
+			t.Errorf("%v, stored %q", err, w.stored("conv"))
+		}
+	})
+}
+
+// numbered says which request it answers.
+func numbered(r llmtest.Request) llmtest.Reply {
+	return llmtest.Reply{Pieces: []string{"answer ", string(rune('0' + r.N)), " ", "to ", r.Last().Content}, Every: 50 * time.Millisecond}
+}
+
+func TestRegenerate(t *testing.T) {
+	inWorld(t, with(numbered), func(t *testing.T, w *world) {
+		a, b := w.Start(), w.Start()
+		v := w.watch(b.Hub)
+		one := w.say(a.Runner, "conv", "one")
+		if _, err := b.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "again"); !errors.Is(err, run.ErrBusy) && !errors.Is(err, run.ErrNotLast) {
+			t.Errorf("while it is answered: %v", err)
+		}
+		w.ended(one.Run)
+		w.sees(v, "conv")
+		q, err := b.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "again")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := a.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "again")
+		if err != nil || same.Run != q.Run {
+			t.Errorf("the same client id starts %s, %v", same.Run, err)
+		}
+		w.ended(q.Run)
+		w.sees(v, "conv")
+		if got := w.stored("conv"); got != "user: one\nassistant: answer 2 to one" {
+			t.Errorf("stored %q", got)
+		}
+		ms, _, _ := w.db.History(t.Context(), "conv", "", 10)
+		q, err = a.Runner.Regenerate(t.Context(), "owner", "conv", ms[1].ID, "once more") // by a message of the answer
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.ended(q.Run)
+		two := w.say(a.Runner, "conv", "two")
+		w.ended(two.Run)
+		if _, err := a.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "too late"); !errors.Is(err, run.ErrNotLast) {
+			t.Errorf("an old answer: %v", err)
+		}
+		if _, err := a.Runner.Regenerate(t.Context(), "somebody else", "conv", two.Message.ID, "not mine"); !errors.Is(err, chat.ErrNotFound) {
+			t.Errorf("another's answer: %v", err)
+		}
+		w.sees(v, "conv")
+		if got := w.stored("conv"); got != "user: one\nassistant: answer 3 to one\nuser: two\nassistant: answer 4 to two" {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+func TestWaitsForRoomOrGoesElsewhere(t *testing.T) {
+	inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
+		w.Run.Answers = 1
+		a := w.Start()
+		w.say(a.Runner, "one", "one")
+		two := w.say(a.Runner, "two", "two")
+		time.Sleep(time.Second)
+		if a.Queue.Holds("two") || a.Runner.Running() != 1 {
+			t.Error("a full replica takes more")
+		}
+		b := w.Start()
+		began := time.Now()
+		gatewaytest.Eventually(t, time.Second, "another takes it", func() bool { return b.Queue.Holds("two") })
+		t.Logf("taken by another after %v", time.Since(began))
+		w.ended(two.Run)
+		three := w.say(b.Runner, "three", "three") // the one is free, wherever it was asked
+		w.ended(three.Run)
+	})
+	t.Run("alone", func(t *testing.T) {
+		inWorld(t, with(slowly(20)), func(t *testing.T, w *world) {
+			w.Run.Answers = 1
+			a := w.Start()
+			one, two := w.say(a.Runner, "one", "one"), w.say(a.Runner, "two", "two")
+			w.ended(one.Run)
+			began := time.Now()
+			w.ended(two.Run)
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("the second took %v", took)
+			}
+		})
+	})
+}
+
+func TestTriesAreBounded(t *testing.T) {
+	inWorld(t, with(slowly(1000)), func(t *testing.T, w *world) {
+		w.Run.MaxTries = 2
+		a := w.Start()
+		q := w.say(a.Runner, "conv", "one")
+		for range 2 {
+			w.holder("conv", a)
+			b := w.Start()
+			time.Sleep(500 * time.Millisecond)
+			a.Kill()
+			a = b
+		}
+		rec := w.ended(q.Run)
+		if rec.Status != chat.RunFailed || rec.Failure.Code != "interrupted" || rec.Try != 3 {
+			t.Errorf("%+v", rec)
+		}
+	})
+}
+
+func TestRunsAreBounded(t *testing.T) {
+	inWorld(t, with(slowly(1000)), func(t *testing.T, w *world) {
+		w.Run.MaxRun = 2 * time.Second
+		a := w.Start()
+		q := w.say(a.Runner, "conv", "one")
+		began := time.Now()
+		rec := w.ended(q.Run)
+		if rec.Failure == nil || rec.Failure.Code != "too_long" || time.Since(began) > 2100*time.Millisecond {
+			t.Errorf("%+v after %v", rec, time.Since(began))
+		}
+		if got := w.stored("conv"); !strings.HasPrefix(got, "user: one\nassistant: one:0 one:1 ") {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+func TestDrainHandsOverAtOnce(t *testing.T) {
+	inWorld(t, with(slowly(50)), func(t *testing.T, w *world) {
+		a := w.Start()
+		q := w.say(a.Runner, "conv", "one")
+		time.Sleep(400 * time.Millisecond)
+		b := w.Start()
+		v := w.watch(b.Hub)
+		synctest.Wait()
+		began := time.Now()
+		go a.Drain()
+		gatewaytest.Eventually(t, 100*time.Millisecond, "taken over", func() bool { return b.Queue.Holds("conv") })
+		t.Logf("taken over after %v", time.Since(began))
+		if rec := w.ended(q.Run); rec.Status != chat.RunDone || rec.Try != 2 {
+			t.Errorf("%+v", rec)
+		}
+		w.sees(v, "conv")
+		if got := w.stored("conv"); got != "user: one\nassistant: "+words("one", 50) {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+// A replica may be told to end while it claims: what it has claimed is not
+// left to lapse.
+func TestDrainDuringAClaim(t *testing.T) {
+	inWorld(t, with(slowly(5)), func(t *testing.T, w *world) {
+		a := w.desk()
+		a.set(func(d *desk) { d.claimed = func() { a.drain(); synctest.Wait() } })
+		w.say(a.Runner, "conv", "one")
+		<-a.done
+		b := w.Start()
+		began := time.Now()
+		w.holder("conv", b)
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("taken over after %v", took)
+		}
+	})
+}
+
+func TestModelFailures(t *testing.T) {
+	for name, c := range map[string]struct {
+		reply llmtest.Reply
+		code  string
+		kept  string
+	}{
+		"breaks off":     {llmtest.Reply{Pieces: []string{"half ", "an "}, Cut: true}, "model_truncated", "half an "},
+		"wrong key":      {llmtest.Fail(401, "invalid_api_key", "no"), "model_auth", ""},
+		"down":           {llmtest.Fail(503, "", "down"), "model_unavailable", ""},
+		"too long":       {llmtest.Fail(400, "context_length_exceeded", "long"), "model_context_too_long", ""},
+		"error in midst": {llmtest.Reply{Pieces: []string{"half "}, Error: "boom", Code: "server_error"}, "model_unavailable", "half "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, with(func(r llmtest.Request) llmtest.Reply {
+				if r.Last().Content == "one" {
+					return c.reply
+				}
+				return llmtest.Text("fine")
+			}), func(t *testing.T, w *world) {
+				a := w.Start()
+				v := w.watch(a.Hub)
+				q := w.say(a.Runner, "conv", "one")
+				rec := w.ended(q.Run)
+				if rec.Status != chat.RunFailed || rec.Failure.Code != c.code || rec.Failure.Message == "" {
+					t.Errorf("%+v", rec.Failure)
+				}
+				s := w.sees(v, "conv")
+				m := s.Messages[1]
+				if m.Content != c.kept || m.Metadata.Parley.Failure.Code != c.code || s.Run.Status != chat.RunFailed {
+					t.Errorf("shown %q, %+v", m.Content, m.Metadata.Parley)
+				}
+				if rec := w.ended(w.say(a.Runner, "conv", "two").Run); rec.Status != chat.RunDone {
+					t.Errorf("afterwards: %+v", rec)
+				}
+			})
+		})
+	}
+}
+
+// Half an answer is never called whole, also not by a successor that finds
+// its last turn finished.
+func TestFinishOutlivesItsReplica(t *testing.T) {
+	inWorld(t, with(func(llmtest.Request) llmtest.Reply { return llmtest.Reply{Pieces: []string{"half"}, Finish: "length"} }), func(t *testing.T, w *world) {
+		a, b := w.desk(), w.desk()
+		b.stop() // not yet
+		a.set(func(d *desk) {
+			d.archive = func(b chat.Batch) error {
+				if b.Run != nil && b.Run.Status.Ended() {
+					a.stop() // dies before its last entry
+					return errors.New("dead")
+				}
+				return nil
+			}
+		})
+		q := w.say(a.Runner, "conv", "one")
+		time.Sleep(time.Second)
+		w.Start()
+		w.ended(q.Run)
+		ms, _, _ := w.db.History(t.Context(), "conv", "", 10)
+		if m := ms[len(ms)-1]; m.Content != "half" || m.Metadata.Parley.Finish != llm.FinishLength {
+			t.Errorf("%q is stored as finished by %q", m.Content, m.Metadata.Parley.Finish)
+		}
+	})
+}
+
+func TestStoreAway(t *testing.T) {
+	inWorld(t, with(slowly(200)), func(t *testing.T, w *world) {
+		a := w.desk()
+		v := w.watch(a.Hub)
+		q := w.say(a.Runner, "conv", "one")
+		time.Sleep(time.Second)
+		a.set(func(d *desk) { d.archive = func(chat.Batch) error { return errors.New("the store is away") } })
+		time.Sleep(3500 * time.Millisecond)
+		gatewaytest.Eventually(t, time.Second, "the answer is shown", func() bool {
+			s := v.final()
+			return strings.HasSuffix(lines(s.Messages), words("one", 200))
+		})
+		if rec, _ := w.db.RunRecord(t.Context(), q.Run); rec.Status != chat.RunRunning {
+			t.Errorf("the store has it as %s", rec.Status)
+		}
+		time.Sleep(6 * time.Second)
+		a.set(func(d *desk) { d.archive = nil })
+		if rec := w.ended(q.Run); rec.Status != chat.RunDone || rec.Try != 1 {
+			t.Errorf("%+v", rec)
+		}
+		w.sees(v, "conv")
+		if got := w.stored("conv"); got != "user: one\nassistant: "+words("one", 200) {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
+func TestStoreFull(t *testing.T) {
+	for name, from := range map[string]func(chat.Batch) bool{
+		"at the start": func(chat.Batch) bool { return true },
+		"later":        func(b chat.Batch) bool { return b.Run == nil || b.Run.Status.Ended() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, with(slowly(20)), func(t *testing.T, w *world) {
+				w.Run.Reconcile = 5 * time.Second
+				a := w.desk()
+				v := w.watch(a.Hub)
+				a.set(func(d *desk) {
+					d.archive = func(b chat.Batch) error {
+						if from(b) {
+							return chat.ErrFull
+						}
+						return nil
+					}
+				})
+				w.say(a.Runner, "conv", "one")
+				var s chat.State
+				gatewaytest.Eventually(t, 5*time.Second, "the run ends", func() bool { s = v.final(); return s.Run != nil && !s.Active() })
+				m := s.Messages[len(s.Messages)-1]
+				if m.Content != words("one", 20) || m.Metadata.Parley.Failure == nil || m.Metadata.Parley.Failure.Code != "storage_full" {
+					t.Errorf("shown %q, %+v", m.Content, m.Metadata.Parley)
+				}
+				try := s.Run.Try
+				time.Sleep(20 * time.Second)
+				if s := v.final(); s.Run.Try != try || s.Active() {
+					t.Errorf("answered again: %+v", s.Run)
+				}
+				a.set(func(d *desk) { d.archive = nil })
+				two := w.say(a.Runner, "conv", "two")
+				w.ended(two.Run)
+				want := "user: one\nassistant: " + words("one", 20) + "\nuser: two\nassistant: " + words("two", 20)
+				if got := w.stored("conv"); got != want {
+					t.Errorf("stored %q\nwant %q", got, want)
+				}
+				w.sees(v, "conv")
+			})
+		})
+	}
+}
+
+func TestConversationDeletedMeanwhile(t *testing.T) {
+	inWorld(t, with(slowly(50)), func(t *testing.T, w *world) {
+		a := w.Start()
+		w.say(a.Runner, "conv", "one")
+		time.Sleep(500 * time.Millisecond)
+		if err := w.db.DeleteConversation(t.Context(), "conv"); err != nil {
+			t.Fatal(err)
+		}
+		gatewaytest.Eventually(t, 5*time.Second, "nobody answers it", func() bool { return !a.Queue.Holds("conv") && a.Runner.Running() == 0 })
+		time.Sleep(5 * time.Second)
+		if a.Queue.Holds("conv") {
+			t.Error("it was claimed again")
+		}
+		if rec := w.ended(w.say(a.Runner, "other", "two").Run); rec.Status != chat.RunDone {
+			t.Errorf("%+v", rec)
+		}
+	})
+}
+
+func TestTitle(t *testing.T) {
+	for question, want := range map[string]string{
+		"": "", "?": "", "   \n": "",
+		"What is the weather in Bern?":                 "Weather in Bern",
+		"Can you tell me about the French Revolution?": "French Revolution",
+		"hello":                         "Hello",
+		"Hi, please explain monads.":    "Monads",
+		"One. Two.":                     "One",
+		"v1.2 is out":                   "V1.2 is out",
+		"line one\nline two":            "Line one",
+		"élan vital":                    "Élan vital",
+		"a  b\t c":                      "A b c",
+		strings.Repeat("word ", 30):     "Word word word word word word word word word…",
+		strings.Repeat("ä", 100):        "Ä" + strings.Repeat("ä", 47) + "…",
+		"the":                           "The",
+		"How do I reset my password?!!": "Reset my password",
+	} {
+		if got := run.Title(question); got != want {
+			t.Errorf("%q gets the title %q, want %q", question, got, want)
+		}
+	}
+}
