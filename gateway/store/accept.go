@@ -31,6 +31,7 @@ func (db *DB) Accept(ctx context.Context, q chat.Question) (stored chat.Question
 	}
 	q.Accepted = fromMillis(millisOrNow(q.Accepted))
 	err = db.tx(ctx, func(tx *sql.Tx) error {
+		fresh = false
 		if err := admit(ctx, tx, q); err != nil {
 			return err
 		}
@@ -52,14 +53,36 @@ func (db *DB) Accept(ctx context.Context, q chat.Question) (stored chat.Question
 // until the transaction ends.
 func admit(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	var owner string
+	var created int64
 	err := tx.QueryRowContext(ctx, `
 		INSERT INTO conversations (id, owner, title, created, updated)
 		SELECT $1, $2, '', CAST($3 AS BIGINT), CAST($3 AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM deleted_conversations WHERE id = $1)
 		ON CONFLICT (id) DO UPDATE SET generation = conversations.generation
-		RETURNING owner`, q.Conversation, q.Owner, millis(q.Accepted)).Scan(&owner)
-	if err == nil && owner != q.Owner {
+		RETURNING owner, created`, q.Conversation, q.Owner, millis(q.Accepted)).Scan(&owner, &created)
+	if err != nil {
+		return err
+	}
+	if owner != q.Owner {
 		return chat.ErrNotFound
+	}
+	if created == millis(q.Accepted) { // it may be new
+		return notDeleted(ctx, tx, q.Conversation, chat.ErrNotFound)
+	}
+	return nil
+}
+
+// notDeleted returns the error deleted if a conversation that was inserted
+// just now has been deleted before. The insertion may have waited for that:
+// then its own look at what was deleted came too early.
+func notDeleted(ctx context.Context, tx *sql.Tx, id string, deleted error) error {
+	var found int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM deleted_conversations WHERE id = $1`, id).Scan(&found)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		err = deleted
 	}
 	return err
 }

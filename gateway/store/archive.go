@@ -15,7 +15,7 @@ import (
 // If a later generation, or another claim of the same one, came first, or the
 // conversation is no more, the error is [chat.ErrFenced].
 func (db *DB) Claimed(ctx context.Context, conv string, generation uint64, nonce string) error {
-	res, err := db.write.ExecContext(ctx, `
+	res, err := db.exec(ctx, `
 		UPDATE conversations SET generation = $2, nonce = $3
 		WHERE id = $1 AND (generation < $2 OR (generation = $2 AND nonce = $3))`, conv, int64(generation), nonce)
 	return wrap("claim "+conv, oneRow(res, err, chat.ErrFenced))

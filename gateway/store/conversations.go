@@ -27,13 +27,19 @@ var ErrCursor = errors.New("not a cursor of this list: begin without one")
 // now. If the id is taken, or was once, the error is [fs.ErrExist].
 func (db *DB) CreateConversation(ctx context.Context, c chat.Conversation) error {
 	created := millisOrNow(c.Created)
-	res, err := db.write.ExecContext(ctx, `
-		INSERT INTO conversations (id, owner, title, created, updated)
-		SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT)
-		WHERE NOT EXISTS (SELECT 1 FROM deleted_conversations WHERE id = $1)
-		ON CONFLICT (id) DO NOTHING`,
-		c.ID, c.Owner, c.Title, created, max(created, millis(c.Updated)))
-	return wrap("create conversation "+c.ID, oneRow(res, err, fs.ErrExist))
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `
+			INSERT INTO conversations (id, owner, title, created, updated)
+			SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT)
+			WHERE NOT EXISTS (SELECT 1 FROM deleted_conversations WHERE id = $1)
+			ON CONFLICT (id) DO NOTHING`,
+			c.ID, c.Owner, c.Title, created, max(created, millis(c.Updated)))
+		if err := oneRow(res, err, fs.ErrExist); err != nil {
+			return err
+		}
+		return notDeleted(ctx, tx, c.ID, fs.ErrExist)
+	})
+	return wrap("create conversation "+c.ID, err)
 }
 
 const conversationColumns = `id, owner, title, created, updated`
@@ -100,7 +106,7 @@ func parseCursor(s string) (updated int64, id string, err error) {
 // RenameConversation gives a conversation a title. That is no activity: it
 // keeps its place among its owner's.
 func (db *DB) RenameConversation(ctx context.Context, id, title string) error {
-	res, err := db.write.ExecContext(ctx, `UPDATE conversations SET title = $2 WHERE id = $1`, id, title)
+	res, err := db.exec(ctx, `UPDATE conversations SET title = $2 WHERE id = $1`, id, title)
 	return wrap("rename conversation "+id, oneRow(res, err, chat.ErrNotFound))
 }
 

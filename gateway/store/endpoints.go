@@ -28,7 +28,7 @@ func (db *DB) PutEndpoint(ctx context.Context, e tools.Endpoint) error {
 	if err != nil {
 		return wrap("put endpoint "+e.Name, err)
 	}
-	_, err = db.write.ExecContext(ctx, `
+	_, err = db.exec(ctx, `
 		INSERT INTO endpoints (name, body) VALUES ($1, $2)
 		ON CONFLICT (name) DO UPDATE SET body = excluded.body`, e.Name, string(body))
 	return wrap("put endpoint "+e.Name, err)
@@ -36,7 +36,7 @@ func (db *DB) PutEndpoint(ctx context.Context, e tools.Endpoint) error {
 
 // DeleteEndpoint removes the endpoint of that name.
 func (db *DB) DeleteEndpoint(ctx context.Context, name string) error {
-	res, err := db.write.ExecContext(ctx, `DELETE FROM endpoints WHERE name = $1`, name)
+	res, err := db.exec(ctx, `DELETE FROM endpoints WHERE name = $1`, name)
 	return wrap("delete endpoint "+name, oneRow(res, err, chat.ErrNotFound))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -31,18 +32,52 @@ func wrap(op string, err error) error {
 		return nil
 	case full(err):
 		return fmt.Errorf("store: %s: %w (%w)", op, ErrFull, err)
-	case errors.Is(err, sql.ErrNoRows):
+	case errors.Is(err, sql.ErrNoRows), orphan(err):
 		return fmt.Errorf("store: %s: %w", op, chat.ErrNotFound)
 	}
 	return fmt.Errorf("store: %s: %w", op, err)
 }
 
-// full knows the ways in which SQLite says that there is no room. The second
-// is the index of its write-ahead log, which it makes anew at every start.
+// SQLSTATEs of PostgreSQL, Appendix A of its manual.
+const (
+	stateForeignKey    = "23503"
+	stateNotAuthorised = "28000"
+	stateWrongPassword = "28P01"
+	stateNoDatabase    = "3D000"
+	stateSerialisation = "40001"
+	stateDeadlock      = "40P01"
+	stateNotAllowed    = "42501"
+	stateDiskFull      = "53100"
+	stateTooMany       = "53300"
+)
+
+// sqlState returns the code of an error of PostgreSQL, or "".
+func sqlState(err error) string {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// full knows the ways in which a database says that there is no room. The
+// second of SQLite's is the index of its write-ahead log, which it makes anew
+// at every start.
 func full(err error) bool {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
 		return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
 	}
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return sqlState(err) == stateDiskFull || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// orphan tells whether something could not be stored because what it belongs
+// to is gone: deleted since the transaction looked for it.
+func orphan(err error) bool { return sqlState(err) == stateForeignKey }
+
+// undone tells whether a transaction was rolled back, all of it, for the sake
+// of another, and may be made again.
+func undone(err error) bool {
+	state := sqlState(err)
+	return state == stateSerialisation || state == stateDeadlock
 }

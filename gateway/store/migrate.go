@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -9,29 +10,32 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/sqlite/*.sql
+//go:embed migrations
 var migrations embed.FS
 
-// migrateTries bounds how often a migration is begun anew: another process
-// that opens the file at the same time may have done a part of it.
-const migrateTries = 5
+// A dialect is what the databases do not have in common.
+type dialect struct {
+	goose  goose.Dialect
+	folder string // of its migrations
+
+	snapshot *sql.TxOptions // of a transaction whose statements all see one state
+	bulk     []string       // what a transaction begins with that takes long
+
+	lastSegment  string   // returns the highest id that a segment ever had, or 0
+	skipSegments []string // no id up to $1 is given to a segment from then on
+}
 
 // migrate brings the tables up to date. Each migration is one transaction.
-func (db *DB) migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite")
+func (d dialect) migrate(ctx context.Context, pool *sql.DB, o ...goose.ProviderOption) error {
+	files, err := fs.Sub(migrations, "migrations/"+d.folder)
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, files)
+	p, err := goose.NewProvider(d.goose, pool, files, o...)
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	for range migrateTries {
-		if _, err = p.Up(ctx); err == nil || ctx.Err() != nil {
-			break
-		}
-	}
-	if err != nil {
+	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil

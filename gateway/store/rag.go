@@ -146,18 +146,6 @@ func (t Documents) Postings(ctx context.Context, segments []int64, terms []strin
 	return out, wrap("postings", err)
 }
 
-// params returns n numbered parameters, the first of them number first.
-func params(first, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "$%d", first+i)
-	}
-	return b.String()
-}
-
 // scanPostings also returns how many segments it saw.
 func scanPostings(rows *sql.Rows) (out []rag.Posting, segments int, err error) {
 	defer rows.Close()
@@ -199,7 +187,7 @@ func (t Documents) Chunks(ctx context.Context, keys []rag.Key) ([]rag.Chunk, err
 	pairs := make([]string, len(keys))
 	for i, k := range keys {
 		args = append(args, k.Edition, k.Number)
-		pairs[i] = "(" + params(2*i+1, 2) + ")"
+		pairs[i] = fmt.Sprintf("(CAST($%d AS BIGINT), CAST($%d AS BIGINT))", 2*i+1, 2*i+2)
 	}
 	rows, err := t.db.read.QueryContext(ctx, `
 		WITH k (edition, number) AS (VALUES `+strings.Join(pairs, ",")+`)
@@ -221,9 +209,11 @@ func scanChunk(row interface{ Scan(...any) error }) (c rag.Chunk, err error) {
 
 // Reserve implements [rag.Writer].
 func (t Documents) Reserve(ctx context.Context, collection string, now time.Time) (id int64, err error) {
-	err = t.db.write.QueryRowContext(ctx, `
-		INSERT INTO rag_segments (collection, state, reserved) VALUES ($1, $2, $3) RETURNING id`,
-		collection, segmentReserved, millis(now)).Scan(&id)
+	err = again(ctx, func() error {
+		return t.db.write.QueryRowContext(ctx, `
+			INSERT INTO rag_segments (collection, state, reserved) VALUES ($1, $2, $3) RETURNING id`,
+			collection, segmentReserved, millis(now)).Scan(&id)
+	})
 	return id, wrap("reserve segment", err)
 }
 
@@ -237,40 +227,22 @@ func (t Documents) Write(ctx context.Context, segment int64, postings []rag.Post
 	}))
 }
 
-// insertRows inserts one row for every element of all. The statements are not
-// cancelled, which would cost more than they do; their transaction is.
-func insertRows[T any](ctx context.Context, tx *sql.Tx, query string, all []T, values func(T) ([]any, error)) error {
-	if len(all) == 0 {
-		return nil
-	}
-	insert, err := tx.PrepareContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for _, v := range all {
-		args, err := values(v)
-		if err != nil {
-			return err
-		}
-		if _, err := insert.ExecContext(context.WithoutCancel(ctx), args...); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
 func writePostings(ctx context.Context, tx *sql.Tx, segment int64, postings []rag.Posting) error {
-	const query = `INSERT INTO rag_postings (segment, term, df, data) VALUES ($1, $2, $3, $4)`
-	return insertRows(ctx, tx, query, postings, func(p rag.Posting) ([]any, error) {
-		return []any{segment, p.Term, p.DF, p.Data}, nil
-	})
+	rows := make([][]any, len(postings))
+	for i, p := range postings {
+		rows[i] = []any{segment, p.Term, p.DF, p.Data}
+	}
+	return insertRows(ctx, tx, "rag_postings", []string{"segment", "term", "df", "data"}, rows)
 }
 
 func writeChunks(ctx context.Context, tx *sql.Tx, edition int64, chunks []rag.Chunk) error {
-	const query = `INSERT INTO rag_chunks (edition, number, headings, begins, ends, text) VALUES ($1, $2, $3, $4, $5, $6)`
-	return insertRows(ctx, tx, query, chunks, func(c rag.Chunk) ([]any, error) {
+	rows := make([][]any, len(chunks))
+	for i, c := range chunks {
 		headings, err := json.Marshal(c.Source.Headings)
-		return []any{edition, c.Number, string(headings), c.Source.Start, c.Source.End, c.Source.Text}, err
-	})
+		if err != nil {
+			return err
+		}
+		rows[i] = []any{edition, c.Number, string(headings), c.Source.Start, c.Source.End, c.Source.Text}
+	}
+	return insertRows(ctx, tx, "rag_chunks", []string{"edition", "number", "headings", "begins", "ends", "text"}, rows)
 }

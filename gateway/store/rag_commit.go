@@ -13,8 +13,12 @@ import (
 // shows that somebody else was first.
 func (t Documents) Commit(ctx context.Context, ch rag.Change) error {
 	err := t.db.tx(ctx, func(tx *sql.Tx) error {
-		do := changer{ctx, tx}
-		return errors.Join(do.bump(ch.Collection), do.remove(ch), do.add(ch), do.segments(ch))
+		do := changer{ctx: ctx, tx: tx}
+		do.bump(ch.Collection)
+		do.remove(ch)
+		do.add(ch)
+		do.segments(ch)
+		return do.err
 	})
 	if errors.Is(err, rag.ErrConflict) {
 		return rag.ErrConflict
@@ -22,61 +26,64 @@ func (t Documents) Commit(ctx context.Context, ch rag.Change) error {
 	return wrap("commit documents", err)
 }
 
-// A changer makes the parts of one change.
+// A changer makes the parts of one change. After the first error it does
+// nothing.
 type changer struct {
 	ctx context.Context
 	tx  *sql.Tx
+	err error
 }
 
-func (c changer) exec(query string, args ...any) error {
-	_, err := c.tx.ExecContext(c.ctx, query, args...)
-	return err
+func (c *changer) exec(query string, args ...any) {
+	if c.err == nil {
+		_, c.err = c.tx.ExecContext(c.ctx, query, args...)
+	}
 }
 
 // one is exec for a statement that must change a row.
-func (c changer) one(query string, args ...any) error {
-	res, err := c.tx.ExecContext(c.ctx, query, args...)
-	return oneRow(res, err, rag.ErrConflict)
+func (c *changer) one(query string, args ...any) {
+	if c.err == nil {
+		res, err := c.tx.ExecContext(c.ctx, query, args...)
+		c.err = oneRow(res, err, rag.ErrConflict)
+	}
 }
 
-func (c changer) bump(collection string) error {
-	return c.exec(`INSERT INTO rag_collections (name, version) VALUES ($1, 1)
+// bump also locks the collection until the transaction ends.
+func (c *changer) bump(collection string) {
+	c.exec(`INSERT INTO rag_collections (name, version) VALUES ($1, 1)
 		ON CONFLICT (name) DO UPDATE SET version = rag_collections.version + 1`, collection)
 }
 
-func (c changer) remove(ch rag.Change) error {
+func (c *changer) remove(ch rag.Change) {
 	if ch.Remove == 0 {
-		return nil
+		return
 	}
-	return errors.Join(
-		c.one(`DELETE FROM rag_documents WHERE edition = $1 AND collection = $2`, ch.Remove, ch.Collection),
-		c.exec(`DELETE FROM rag_chunks WHERE edition = $1`, ch.Remove),
-		c.exec(`INSERT INTO rag_dead (edition, collection) VALUES ($1, $2) ON CONFLICT DO NOTHING`, ch.Remove, ch.Collection))
+	c.one(`DELETE FROM rag_documents WHERE edition = $1 AND collection = $2`, ch.Remove, ch.Collection)
+	c.exec(`DELETE FROM rag_chunks WHERE edition = $1`, ch.Remove)
+	c.exec(`INSERT INTO rag_dead (edition, collection) VALUES ($1, $2) ON CONFLICT DO NOTHING`, ch.Remove, ch.Collection)
 }
 
-func (c changer) add(ch rag.Change) error {
+func (c *changer) add(ch rag.Change) {
 	d := ch.Document
 	if d == nil {
-		return nil
+		return
 	}
-	return c.one(`INSERT INTO rag_documents (collection, `+documentColumns+`, text)
+	c.one(`INSERT INTO rag_documents (collection, `+documentColumns+`, text)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`,
 		ch.Collection, d.ID, d.Edition, d.Name, d.Title, d.MediaType, d.Source, d.Runes, d.Chunks, millis(d.AddedAt), d.Text)
 }
 
-func (c changer) segments(ch rag.Change) error {
+func (c *changer) segments(ch rag.Change) {
 	const become = `UPDATE rag_segments SET state = $1 WHERE id = $2 AND state = $3`
-	var errs []error
 	if ch.Add != 0 {
-		errs = append(errs, c.one(become, segmentCommitted, ch.Add, segmentReserved))
+		c.one(become, segmentCommitted, ch.Add, segmentReserved)
 	}
 	for _, id := range ch.Drop {
-		errs = append(errs, c.one(become, segmentDropped, id, segmentCommitted))
+		c.one(become, segmentDropped, id, segmentCommitted)
 	}
 	for _, e := range ch.Forget {
-		errs = append(errs, c.exec(`DELETE FROM rag_dead WHERE edition = $1`, e))
+		c.exec(`DELETE FROM rag_dead WHERE edition = $1`, e)
 	}
-	return errors.Join(errs...)
 }
 
 // Sweep implements [rag.Writer].
@@ -105,10 +112,10 @@ func (t Documents) Sweep(ctx context.Context, before time.Time, limit int) (n in
 // one that was dropped the chunks stay, which belong to documents.
 func sweep(ctx context.Context, tx *sql.Tx, id, state int64, limit int) (n int, err error) {
 	if state == segmentReserved { // nobody may commit it from here on, and nobody may have
-		err := changer{ctx, tx}.one(`UPDATE rag_segments SET state = $1 WHERE id = $2 AND state = $3`,
-			segmentDropped, id, segmentReserved)
-		if err != nil {
-			return 0, err
+		do := changer{ctx: ctx, tx: tx}
+		do.one(`UPDATE rag_segments SET state = $1 WHERE id = $2 AND state = $3`, segmentDropped, id, segmentReserved)
+		if do.err != nil {
+			return 0, do.err
 		}
 	}
 	steps := []string{

@@ -1,7 +1,12 @@
 package store
 
 import (
+	"context"
 	"database/sql"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,6 +36,45 @@ func collect[T any](rows *sql.Rows, err error, scan func(interface{ Scan(...any)
 		all = append(all, v)
 	}
 	return all, rows.Err()
+}
+
+// insertMost is how many rows one statement inserts.
+const insertMost = 128
+
+// insertRows inserts rows of a table, many with one statement: a round trip
+// for each would take longer than all else. Statements come in few lengths, so
+// that PostgreSQL knows them already.
+func insertRows(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any) error {
+	head := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "
+	for len(rows) > 0 {
+		n := 1 << (bits.Len(uint(min(len(rows), insertMost))) - 1)
+		if _, err := tx.ExecContext(ctx, head+tuples(n, len(columns)), slices.Concat(rows[:n]...)...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// tuples returns n tuples of numbered parameters.
+func tuples(n, width int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = "(" + params(i*width+1, width) + ")"
+	}
+	return strings.Join(all, ", ")
+}
+
+// params returns n numbered parameters, the first of them number first.
+func params(first, n int) string {
+	b := make([]byte, 0, 6*n)
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(first+i), 10)
+	}
+	return string(b)
 }
 
 func page(limit int) int {

@@ -102,12 +102,10 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"postgres://ann:hunter2@db/parley":   "PARLEY_STORE",
-		"postgresql://ann:hunter2@db/parley": "PARLEY_STORE",
-		"":                                   "PARLEY_STORE",
-		garbage:                              "notes.txt",
-		garbage + "/below/parley.db":         "below",
-		t.TempDir():                          "store: open",
+		"":                           "PARLEY_STORE",
+		garbage:                      "notes.txt",
+		garbage + "/below/parley.db": "below",
+		t.TempDir():                  "store: open",
 	} {
 		db, err := Open(t.Context(), path)
 		if err == nil {
@@ -115,7 +113,7 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q is opened", path)
 			continue
 		}
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}

@@ -1,109 +1,70 @@
 // Package store is what outlives Redis: conversations, their messages and
-// runs, registered tool endpoints, documents and keys, in SQL. Today that is a
-// SQLite file.
+// runs, registered tool endpoints, documents and keys, in SQL: a SQLite file,
+// or a PostgreSQL database that replicas on several machines share.
 //
 // Delivery: what a method has acknowledged by returning nil survives the end
 // of the process, however it comes. Everything that the writer of a
 // conversation stores is fenced by its generation.
+//
+// An error means that nothing was stored, unless it is the connection to
+// PostgreSQL that failed, or the context that ended: then a change may have
+// been stored whole. All changes may be made again.
+//
+// The texts of the statements are the same for both databases. What they lock
+// is the row of the conversation, or of the collection of documents: whoever
+// changes something in one holds its row until the transaction ends, and
+// reads in later statements, which see what others have committed until then.
 package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
-	"net/url"
-	"os"
-	"path/filepath"
+	"math/rand/v2"
 	"strings"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"time"
 )
 
-// memory is the path of a store that is not kept.
-const memory = ":memory:"
-
-// readers is how many statements may read at once. Each reader keeps a page
-// cache of about 2 MB.
-const readers = 4
-
 // A DB is an open store. All methods may be called concurrently, and several
-// processes may have one file open.
+// processes may have one store open.
 type DB struct {
-	// write has one connection: SQLite has one writer at a time, and waiting
-	// for it in Go is fair and can be cancelled. Its transactions take the
-	// write lock when they begin.
-	write *sql.DB
-	read  *sql.DB
+	// write has one connection to a SQLite file: SQLite has one writer at a
+	// time, and waiting for it in Go is fair and can be cancelled. Its
+	// transactions take the write lock when they begin. For PostgreSQL it is
+	// the same pool as read.
+	write   *sql.DB
+	read    *sql.DB
+	dialect dialect
 }
 
-// Open opens the store at path, a SQLite file that is created, readable for
-// its owner alone, if there is none, and brings its tables up to date. The
-// path ":memory:" is a store of its own that ends with Close.
+// Open opens a store and brings its tables up to date. The path is that of a
+// SQLite file, which is created, readable for its owner alone, if there is
+// none; or ":memory:", a store of its own that ends with Close; or the URL of
+// a PostgreSQL database, postgres://user:password@host:5432/database.
+//
+// Such a URL takes all parameters of libpq (several hosts, sslmode,
+// search_path …), and these have defaults of Parley's: pool_max_conns (10),
+// pool_max_conn_lifetime (1h), pool_max_conn_idle_time (30m), connect_timeout
+// (5, in seconds), statement_timeout (30s), lock_timeout (10s),
+// idle_in_transaction_session_timeout (60s), application_name (parley).
+//
+// PostgreSQL holds neither NUL nor invalid UTF-8 in a text: U+FFFD stands in
+// their place, in what is stored and in what is looked for. Messages lose
+// nothing by it: they are stored as JSON, where NUL is escaped.
 func Open(ctx context.Context, path string) (*DB, error) {
-	if strings.HasPrefix(path, "postgres://") || strings.HasPrefix(path, "postgresql://") {
-		return nil, errors.New("store: PostgreSQL is not supported yet: set PARLEY_STORE to the path of a SQLite file")
+	switch {
+	case path == "":
+		return nil, errors.New("store: no path: set PARLEY_STORE to the path of a SQLite file or to a postgres:// URL")
+	case IsPostgres(path):
+		return openPostgres(ctx, path)
 	}
-	if path == "" {
-		return nil, errors.New("store: no path: set PARLEY_STORE to the path of a SQLite file")
-	}
-	if err := create(path); err != nil {
-		return nil, wrap("open "+path, err)
-	}
-	db, err := openPools(dsn(path))
-	if err != nil {
-		return nil, wrap("open "+path, err)
-	}
-	if err := db.migrate(ctx); err != nil {
-		db.Close()
-		return nil, wrap("open "+path, err)
-	}
-	return db, nil
+	return openSQLite(ctx, path)
 }
 
-// create makes the file, and its directory, before SQLite does, which would
-// let everybody read them. A file that exists is not even opened: closing it
-// would drop the locks that this process may hold on it.
-func create(path string) error {
-	if path == memory {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-func dsn(path string) string {
-	q := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(ON)"}}
-	if path == memory {
-		path = "/" + rand.Text() // memdb shares within the process what begins with a slash
-		q.Set("vfs", "memdb")
-	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
-}
-
-func openPools(dsn string) (*DB, error) {
-	w, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
-	if err != nil {
-		return nil, err
-	}
-	r, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		w.Close()
-		return nil, err
-	}
-	w.SetMaxOpenConns(1)
-	r.SetMaxOpenConns(readers)
-	r.SetMaxIdleConns(readers)
-	return &DB{write: w, read: r}, nil
+// IsPostgres reports whether [Open] takes a path for the URL of a PostgreSQL
+// database.
+func IsPostgres(path string) bool {
+	return strings.HasPrefix(path, "postgres://") || strings.HasPrefix(path, "postgresql://")
 }
 
 // Ping reports whether the store answers and its writer can be had. It does
@@ -119,9 +80,14 @@ func (db *DB) Ping(ctx context.Context) error {
 func (db *DB) Close() error { return wrap("close", errors.Join(db.read.Close(), db.write.Close())) }
 
 // tx runs f in a transaction of the writer and commits it unless f fails. It
-// must not be called from within f, which would wait for itself.
+// must not be called from within f, which would wait for itself. f is run
+// again if another's transaction undid this one.
 func (db *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := db.write.BeginTx(ctx, nil)
+	return again(ctx, func() error { return once(ctx, db.write, nil, f) })
+}
+
+func once(ctx context.Context, pool *sql.DB, o *sql.TxOptions, f func(*sql.Tx) error) error {
+	tx, err := pool.BeginTx(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -130,4 +96,37 @@ func (db *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// exec runs one statement of the writer by itself.
+func (db *DB) exec(ctx context.Context, query string, args ...any) (res sql.Result, err error) {
+	err = again(ctx, func() error {
+		res, err = db.write.ExecContext(ctx, query, args...)
+		return err
+	})
+	return res, err
+}
+
+// How often a change is made that others' transactions undo, and how long the
+// first pause is at most; each one later is twice as long. All of them
+// together last a second on average.
+const (
+	undoneTries = 8
+	undonePause = 16 * time.Millisecond
+)
+
+// again runs f until it is not undone, or too often.
+func again(ctx context.Context, f func() error) error {
+	for try := range undoneTries - 1 {
+		err := f()
+		if !undone(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(undonePause << try)):
+		}
+	}
+	return f()
 }

@@ -1,9 +1,12 @@
 package storetest
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +34,8 @@ func conversations() map[string]func(*testing.T, Store) {
 		"deleting removes everything":                deleteConversation,
 		"a deleted one does not come back":           deleteForGood,
 		"names and titles may be in any script":      scripts,
+		"what no text may hold does no harm":         oddTexts,
+		"deleting wins over those who ask meanwhile": deleteRace,
 		"others are not touched by what one does":    apart,
 		"the same message id may be in two":          sameMessageID,
 		"answers to pings":                           func(t *testing.T, s Store) { ok(t, s.Ping(t.Context())) },
@@ -203,6 +208,83 @@ func scripts(t *testing.T, s Store) {
 	cs, _, err = s.Conversations(t.Context(), "άννα œü", "", 10)
 	ok(t, err)
 	equal(t, "list of another owner", cs, nil)
+}
+
+// oddTexts has NUL and what is no UTF-8 come from everywhere. A store need not
+// keep them, but it must neither fail for good nor find what is not there.
+func oddTexts(t *testing.T, s Store) {
+	conv := claimed(t, s)
+	for i, odd := range []string{"\x00", "a\x00b", "\xff\xfe", "ok\xc3"} {
+		ok(t, s.RenameConversation(t.Context(), conv, odd))
+		ok(t, s.CreateConversation(t.Context(), chat.Conversation{ID: fmt.Sprint("odd", i), Owner: odd, Title: odd}))
+		cs, _, err := s.Conversations(t.Context(), odd, "", 10)
+		ok(t, err)
+		if len(cs) == 0 {
+			t.Errorf("the conversation of %q is not listed", odd)
+		}
+
+		q := question(conv, fmt.Sprint("odd", i))
+		q.Message.Metadata.Parley.ClientID = odd + fmt.Sprint(i)
+		mustAccept(t, s, q)
+		_, fresh, err := s.Accept(t.Context(), q)
+		ok(t, err)
+		equal(t, "fresh", fresh, false)
+		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{
+			Messages: []llm.Message{answer(q.Run, odd+fmt.Sprint(i), odd)}, Title: odd,
+			Run: &chat.RunRecord{ID: q.Run, Status: chat.RunFailed, Model: odd, Failure: &llm.Failure{Message: odd}},
+		}))
+		for _, want := range []bool{true, false} {
+			first, err := s.Guard(t.Context(), q.Run, odd, odd)
+			ok(t, err)
+			equal(t, "first", first, want)
+		}
+		e := endpoint("odd")
+		e.Parameters = json.RawMessage("{\"description\":\"\xff\"}")
+		ok(t, s.PutEndpoint(t.Context(), e))
+		_, err = s.Endpoint(t.Context(), "odd")
+		ok(t, err)
+
+		_, err = s.Conversation(t.Context(), "no"+odd)
+		fails(t, err, chat.ErrNotFound)
+		_, err = s.RunRecord(t.Context(), "no"+odd)
+		fails(t, err, chat.ErrNotFound)
+		_, _, err = s.History(t.Context(), conv, "no"+odd, 1)
+		fails(t, err, chat.ErrNotFound)
+	}
+}
+
+// deleteRace deletes a conversation while others ask, and make tool calls, in
+// it. Whatever they are told, it is gone for good.
+func deleteRace(t *testing.T, s Store) {
+	for i := range 20 {
+		conv := fmt.Sprint("c", i)
+		first := question(conv, fmt.Sprint(i, "-0"))
+		mustAccept(t, s, first)
+		var wg sync.WaitGroup
+		for j := range 4 {
+			wg.Go(func() {
+				_, _, err := s.Accept(t.Context(), question(conv, fmt.Sprint(i, "-", j+1)))
+				if err != nil && !errors.Is(err, chat.ErrNotFound) {
+					t.Error(err)
+				}
+				_, err = s.Guard(t.Context(), first.Run, "call", "me")
+				if err != nil && !errors.Is(err, chat.ErrNotFound) {
+					t.Error(err)
+				}
+				err = s.CreateConversation(t.Context(), chat.Conversation{ID: conv, Owner: "ann"})
+				if !errors.Is(err, fs.ErrExist) {
+					t.Error("created again:", err)
+				}
+			})
+		}
+		ok(t, s.DeleteConversation(t.Context(), conv))
+		wg.Wait()
+		_, err := s.Conversation(t.Context(), conv)
+		fails(t, err, chat.ErrNotFound)
+	}
+	due, err := s.Due(t.Context(), time.Now().Add(time.Hour), 100)
+	ok(t, err)
+	equal(t, "due", runs(due), "")
 }
 
 func apart(t *testing.T, s Store) {
