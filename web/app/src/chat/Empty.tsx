@@ -2,7 +2,7 @@ import { info, ask } from './app-state'
 import * as icons from '../ui/icons'
 
 const examples = [
-  { icon: icons.Cloud, text: 'What will the weather be in Lisbon and Oslo tomorrow?', hint: 'calls a REST endpoint for each city' },
+  { icon: icons.Cloud, text: 'What is the weather in Lisbon and in Oslo tomorrow?', hint: 'calls a REST endpoint for each city' },
   { icon: icons.Replicas, text: 'How does Parley survive a replica’s death?', hint: 'answers from documents, with citations' },
   { icon: icons.Plug, text: 'How do I register a REST endpoint as a tool?', hint: 'shows the request to make' },
   { icon: icons.Halt, text: 'What happens when I press Stop?', hint: 'then try it, in the middle of the answer' },
