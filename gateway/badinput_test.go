@@ -46,10 +46,10 @@ func TestBadFrames(t *testing.T) {
 		tb := w.guest(w.gate()).open()
 		for i, tt := range tests {
 			t.Run(tt.name, func(t *testing.T) {
-				before := len(tb.frames)
+				before := len(tb.all())
 				tb.post(tt.raw)
 				tb.wait("an answer", func() bool { return len(tb.frames) > before })
-				f := tb.frames[before]
+				f := tb.all()[before]
 				if f.Type != "err" || f.Problem.Status != tt.status || f.Problem.Code != tt.code || f.Problem.Field != tt.field || f.Problem.Detail == "" {
 					t.Errorf("%s: got %s, want %d %s %q", tt.name, f.raw, tt.status, tt.code, tt.field)
 				}

@@ -95,8 +95,10 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 		return chat.Question{}, err
 	}
 	now := time.Now()
-	msg := llm.Message{ID: chat.NewID("m"), Role: llm.User, Content: m.Content,
-		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: m.ClientID, At: now.UnixMilli()}}}
+	msg := llm.Message{
+		ID: chat.NewID("m"), Role: llm.User, Content: m.Content,
+		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: m.ClientID, At: now.UnixMilli()}},
+	}
 	return s.Runner.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now})
 }
 

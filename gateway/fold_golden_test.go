@@ -76,9 +76,11 @@ func started(run, question, replaces string) chat.Event {
 }
 
 func finished(run, outcome string) chat.Event {
-	return chat.Event{Type: chat.RunFinished, ThreadID: "c1", RunID: run, Outcome: &chat.Outcome{Type: outcome},
+	return chat.Event{
+		Type: chat.RunFinished, ThreadID: "c1", RunID: run, Outcome: &chat.Outcome{Type: outcome},
 		Usage:    []llm.Usage{{Provider: "openai", Model: "m", Input: 12, Output: 7, Total: 19}},
-		Metadata: &llm.Metadata{Parley: llm.Details{Model: "m", TookMs: 1234}}}
+		Metadata: &llm.Metadata{Parley: llm.Details{Model: "m", TookMs: 1234}},
+	}
 }
 
 func failed(run, code, message string) chat.Event {
@@ -106,8 +108,10 @@ func thought(id string, pieces ...string) []chat.Event {
 }
 
 func call(id, parent, name string, args ...string) []chat.Event {
-	evs := []chat.Event{{Type: chat.ToolCallStart, ToolCallID: id, ToolCallName: name, ParentMessageID: parent,
-		Metadata: &llm.Metadata{Parley: llm.Details{Method: "GET", Host: "shop.example", Effect: tools.Safe}}}}
+	evs := []chat.Event{{
+		Type: chat.ToolCallStart, ToolCallID: id, ToolCallName: name, ParentMessageID: parent,
+		Metadata: &llm.Metadata{Parley: llm.Details{Method: "GET", Host: "shop.example", Effect: tools.Safe}},
+	}}
 	for _, a := range args {
 		evs = append(evs, chat.Event{Type: chat.ToolCallArgs, ToolCallID: id, Delta: a})
 	}
@@ -115,14 +119,20 @@ func call(id, parent, name string, args ...string) []chat.Event {
 }
 
 func result(id, call, content string) chat.Event {
-	return chat.Event{Type: chat.ToolCallResult, MessageID: id, ToolCallID: call, Role: llm.ToolRole, Content: content,
-		Metadata: &llm.Metadata{Parley: llm.Details{Outcome: &tools.Outcome{Method: "GET", Host: "shop.example", Status: 200, LatencyMs: 34, Requests: 1, Bytes: 120},
-			Sources: []tools.Source{{Ref: "guide:3", Document: "guide", Title: "Guide", Headings: []string{"Oil"}, Text: "In spring.", Start: 3, End: 13}}}}}
+	return chat.Event{
+		Type: chat.ToolCallResult, MessageID: id, ToolCallID: call, Role: llm.ToolRole, Content: content,
+		Metadata: &llm.Metadata{Parley: llm.Details{
+			Outcome: &tools.Outcome{Method: "GET", Host: "shop.example", Status: 200, LatencyMs: 34, Requests: 1, Bytes: 120},
+			Sources: []tools.Source{{Ref: "guide:3", Document: "guide", Title: "Guide", Headings: []string{"Oil"}, Text: "In spring.", Start: 3, End: 13}},
+		}},
+	}
 }
 
 func failedResult(id, call, reason string) chat.Event {
-	return chat.Event{Type: chat.ToolCallResult, MessageID: id, ToolCallID: call, Role: llm.ToolRole, Content: "Error: " + reason,
-		Metadata: &llm.Metadata{Parley: llm.Details{Outcome: &tools.Outcome{Failed: true, Reason: reason}}}}
+	return chat.Event{
+		Type: chat.ToolCallResult, MessageID: id, ToolCallID: call, Role: llm.ToolRole, Content: "Error: " + reason,
+		Metadata: &llm.Metadata{Parley: llm.Details{Outcome: &tools.Outcome{Failed: true, Reason: reason}}},
+	}
 }
 
 // goldenFiles returns the interesting sequences by file.

@@ -9,9 +9,13 @@ import (
 	"net/http"
 )
 
-// ioBuffer is the size of a WebSocket's buffers. net/http's are four times as
-// large, and most connections are idle.
-const ioBuffer = 1 << 10
+// The sizes of a WebSocket's buffers: what clients send is short, and a frame
+// of some pieces fits. net/http's are 4 KiB each, and most connections are
+// idle.
+const (
+	readBuffer  = 512
+	writeBuffer = 1 << 10
+)
 
 // smallHijacker hands out hijacked connections with small buffers: together
 // with a handler that returns, an idle connection costs half.
@@ -34,11 +38,11 @@ func (w smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(early)), c), max(n, ioBuffer))
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(early)), c), max(n, readBuffer))
 	if _, err := r.Peek(n); err != nil {
 		return nil, nil, err
 	}
-	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, ioBuffer)), nil
+	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, writeBuffer)), nil
 }
 
 // Unwrap lets [http.ResponseController] find the writer below.

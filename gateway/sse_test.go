@@ -158,7 +158,7 @@ func TestAQuietEventStreamBeatsAndEndsAtDrain(t *testing.T) {
 		s := p.stream(a.Conversation, "")
 		s.next()
 		began := time.Now()
-		go func() { time.Sleep(50 * time.Second); g.SendAway() }()
+		defer time.AfterFunc(50*time.Second, g.SendAway).Stop()
 		if s.next() {
 			t.Error("something came on a quiet stream")
 		}

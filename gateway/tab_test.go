@@ -235,6 +235,13 @@ func (tb *tab) wait(what string, ok func() bool) {
 	}
 }
 
+// all returns the frames that came so far.
+func (tb *tab) all() []frame {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return slices.Clone(tb.frames)
+}
+
 func (tb *tab) lastFrames(n int) (raw []string) {
 	for _, f := range tb.frames[max(0, len(tb.frames)-n):] {
 		raw = append(raw, fmt.Sprintf("%.300s", f.raw))

@@ -63,16 +63,34 @@ func (c *conn) read() {
 			return
 		}
 		allowed := limit.Allow()
-		cmd, p := decodeFrame(kind, b)
-		if p == nil && !allowed {
-			p = problem(http.StatusTooManyRequests, codeLimited, "%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)
-		}
-		if p != nil {
-			c.send(encode(reply{Type: frameErr, ID: cmd.ID, Problem: p}))
-			continue
-		}
-		c.command(cmd)
+		apart(func() { c.frame(kind, b, allowed) })
 	}
+}
+
+// apart runs f on a goroutine of its own, to its end: the stack that it needs
+// goes with it. The reader's, which stays as long as the connection, would
+// stay twice as large.
+func apart(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// frame carries out one frame.
+func (c *conn) frame(kind websocket.MessageType, b []byte, allowed bool) {
+	defer c.contain("")
+	cmd, p := decodeFrame(kind, b)
+	if p == nil && !allowed {
+		p = problem(http.StatusTooManyRequests, codeLimited, "%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)
+	}
+	if p != nil {
+		c.send(encode(reply{Type: frameErr, ID: cmd.ID, Problem: p}))
+		return
+	}
+	c.command(cmd)
 }
 
 // decodeFrame reads a command. Of a frame that cannot be read not even the id

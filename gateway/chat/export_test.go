@@ -23,15 +23,29 @@ func (l *Lease) Stop() { l.End(errReleased) }
 // Ring returns how many entries the hub keeps in memory of a conversation,
 // and whether anybody follows it.
 func (h *Hub) Ring(conv string) (entries int, followed bool) {
+	entries, _, followed = h.ring(conv)
+	return entries, followed
+}
+
+// RingBytes returns how large those entries are.
+func (h *Hub) RingBytes(conv string) int {
+	_, bytes, _ := h.ring(conv)
+	return bytes
+}
+
+func (h *Hub) ring(conv string) (entries, bytes int, followed bool) {
 	h.mu.Lock()
 	r := h.rooms[conv]
 	h.mu.Unlock()
 	if r == nil {
-		return 0, false
+		return 0, 0, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.ring), true
+	for _, it := range r.ring {
+		bytes += it.size()
+	}
+	return len(r.ring), bytes, true
 }
 
 // Listeners returns to how many channels the bus listens.

@@ -21,6 +21,7 @@ type HubOptions struct {
 
 	CheckEvery time.Duration // how often the heads of logs with a run are looked at: 2 s
 	RingSize   int           // entries kept in memory of each followed conversation: 512
+	RingBytes  int           // of those entries: 1 MiB
 }
 
 // A Hub lets any number of local followers read conversations for the price
@@ -51,9 +52,8 @@ type Hub struct {
 // NewHub returns a hub of the conversations in rdb.
 func NewHub(rdb redis.UniversalClient, bus *Bus, o HubOptions) *Hub {
 	o.CheckEvery = positive(o.CheckEvery, 2*time.Second)
-	if o.RingSize <= 0 {
-		o.RingSize = 512
-	}
+	o.RingSize = positive(o.RingSize, 512)
+	o.RingBytes = positive(o.RingBytes, 1<<20)
 	if o.Cold == nil {
 		o.Cold = func(context.Context, string) (State, Position, error) { return State{}, Position{}, nil }
 	}
@@ -169,7 +169,7 @@ func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error
 			return nil, err
 		}
 		stored, from, err := h.o.Cold(ctx, conv)
-		if at.IsZero() || err == nil && at.Before(from) {
+		if at.IsZero() || err == nil && rolledBack(s, at, stored, from) {
 			return result{stored, from}, err
 		}
 		return result{s, at}, nil // also if the store is away
@@ -182,6 +182,13 @@ func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error
 	}
 	r := v.(result)
 	return r.s.Clone(), r.at, nil
+}
+
+// rolledBack reports whether a log ends before the store does: the store has
+// noted a later generation, or has a message that the log has not.
+func rolledBack(s State, at Position, stored State, from Position) bool {
+	n := len(stored.Messages)
+	return at.Before(from) || n > 0 && s.find(stored.Messages[n-1].ID) == nil
 }
 
 // behind returns what a log has behind a position. Followers that come back

@@ -226,6 +226,35 @@ func TestIdleRoomKeepsNothing(t *testing.T) {
 	})
 }
 
+// Tool results are large: a ring is bounded by what its entries weigh, too.
+func TestRingIsBoundedInBytes(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		w.hub.RingBytes = 100 << 10
+		a := w.start(nil)
+		l := w.talk(a, "conv")
+		f := a.follow("conv", chat.Position{}, chat.State{})
+		_, early := w.inLog("conv")
+		s := l.State()
+		large, want, most := strings.Repeat("long ", 6<<10), "", 0
+		for i := range 20 {
+			say(l, "r1", "m", large, false, false)
+			want += large
+			if i%4 == 0 {
+				w.flush(l)
+				time.Sleep(10 * time.Millisecond)
+				most = max(most, a.hub.RingBytes("conv"))
+			}
+		}
+		f.sees("user:question r1 assistant:" + want)
+		if most = max(most, a.hub.RingBytes("conv")); most > 100<<10 {
+			t.Errorf("%d bytes in the ring", most)
+		}
+		late := a.follow("conv", early, s) // what the ring dropped is in the log
+		late.sees("user:question r1 assistant:" + want)
+	})
+}
+
 func TestRoomsComeAndGo(t *testing.T) {
 	onBoth(t, func(t *testing.T, client func() *redis.Client) {
 		w := newWorld(t, client)

@@ -556,44 +556,55 @@ func TestSuccessorRollsBackThoughts(t *testing.T) {
 // Redis may be rolled back while nobody writes a conversation: its log then
 // ends before the store does, and nobody renews a lease who would notice.
 func TestRollbackOfAnIdleConversation(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
-		w := newWorld(t, client)
-		a, b := w.start(nil), w.start(nil)
-		log, in, _, due := chat.KeysOf("conv")
-		var at []chat.Position
-		var states []chat.State
-		for i := range 2 {
-			it := w.ask("conv", name(i))
-			l := a.claim("conv")
-			begin(l, it)
-			say(l, it.Run, "m"+it.Run, "answer", true, true)
-			finish(l, it.Run)
-			w.flush(l)
-			s := l.State()
-			rec := chat.RunRecord{ID: it.Run, Status: chat.RunDone, Try: 1}
-			if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages, Run: &rec}); err != nil {
-				t.Fatal(err)
-			}
+	for _, leases := range []int{1, 2} {
+		t.Run(fmt.Sprint(leases, " generations"), func(t *testing.T) {
+			onBoth(t, func(t *testing.T, client func() *redis.Client) { rollBackIdle(t, client, leases) })
+		})
+	}
+}
+
+func rollBackIdle(t *testing.T, client func() *redis.Client, leases int) {
+	w := newWorld(t, client)
+	a, b := w.start(nil), w.start(nil)
+	log, in, _, due := chat.KeysOf("conv")
+	var at []chat.Position
+	var states []chat.State
+	var l *chat.Lease
+	for i := range 2 {
+		it := w.ask("conv", name(i))
+		if l == nil {
+			l = a.claim("conv")
+		}
+		begin(l, it)
+		say(l, it.Run, "m"+it.Run, "answer", true, true)
+		finish(l, it.Run)
+		w.flush(l)
+		s := l.State()
+		rec := chat.RunRecord{ID: it.Run, Status: chat.RunDone, Try: 1}
+		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages, Run: &rec}); err != nil {
+			t.Fatal(err)
+		}
+		if i+leases >= 2 {
 			w.rdb.Del(w.ctx(), in)
 			if ok, err := l.Release(w.ctx()); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
-			s, head := w.inLog("conv")
-			at, states = append(at, head), append(states, s)
+			l = nil
 		}
-		for _, m := range w.rdb.XRange(w.ctx(), log, "("+at[0].String(), "+").Val() {
-			w.rdb.XDel(w.ctx(), log, m.ID)
-		}
-		want := "user:question r0 assistant:answer user:question r1 assistant:answer"
-		fresh := b.follow("conv", chat.Position{}, chat.State{})
-		fresh.sees(want)
-		late := b.follow("conv", at[0], states[0])
-		eventually(t, "somebody is to heal the log", func() bool { return w.rdb.ZCard(w.ctx(), due).Val() == 1 })
-		l := a.claim("conv")
-		if _, err := l.Inbox(w.ctx()); err != nil {
-			t.Fatal(err)
-		}
-		late.sees(want)
-		fresh.sees(want)
-	})
+		s, head := w.inLog("conv")
+		at, states = append(at, head), append(states, s)
+	}
+	for _, m := range w.rdb.XRange(w.ctx(), log, "("+at[0].String(), "+").Val() {
+		w.rdb.XDel(w.ctx(), log, m.ID)
+	}
+	want := "user:question r0 assistant:answer user:question r1 assistant:answer"
+	fresh := b.follow("conv", chat.Position{}, chat.State{})
+	late := b.follow("conv", at[0], states[0])
+	eventually(t, "somebody is to heal the log", func() bool { return w.rdb.ZCard(w.ctx(), due).Val() == 1 })
+	l = a.claim("conv")
+	if _, err := l.Inbox(w.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	late.sees(want)
+	fresh.sees(want)
 }

@@ -82,8 +82,10 @@ func (l *Log) Fold(ctx context.Context, conv string) (State, Position, error) {
 	if err != nil {
 		return State{}, Position{}, err
 	}
-	var s State
-	var at Position
+	return foldAll(rs)
+}
+
+func foldAll(rs []record) (s State, at Position, err error) {
 	for _, r := range rs {
 		e, err := r.entry()
 		if err != nil {

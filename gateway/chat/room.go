@@ -32,6 +32,7 @@ type room struct {
 	followers map[*Follower]struct{}
 	base      Position // the ring begins behind it
 	ring      []ringItem
+	size      int // bytes of ring
 	head      Position
 	live      bool // head is known, and every bell since has been heard
 	syncing   bool
@@ -165,12 +166,24 @@ func eventType(raw []byte) Type {
 func (r *room) push(it ringItem) {
 	r.head = it.at
 	r.ring = append(r.ring, it)
-	if over := len(r.ring) - r.hub.o.RingSize; over > 0 {
-		over = max(over, r.hub.o.RingSize/4)
+	r.size += it.size()
+	over := 0
+	if len(r.ring) > r.hub.o.RingSize {
+		over = max(len(r.ring)-r.hub.o.RingSize, r.hub.o.RingSize/4)
+	}
+	for _, old := range r.ring[:over] {
+		r.size -= old.size()
+	}
+	for ; r.size > r.hub.o.RingBytes && over < len(r.ring)-1; over++ {
+		r.size -= r.ring[over].size()
+	}
+	if over > 0 {
 		r.base = r.ring[over-1].at
 		r.ring = slices.Clone(r.ring[over:])
 	}
 }
+
+func (it *ringItem) size() int { return len(it.raw) + len(it.framed) + len(it.snap) }
 
 func (r *room) wakeAll() {
 	for f := range r.followers {
@@ -195,5 +208,5 @@ func (r *room) idle() {
 			return
 		}
 	}
-	r.base, r.ring = r.head, nil
+	r.base, r.ring, r.size = r.head, nil, 0
 }

@@ -74,14 +74,12 @@ func (r *room) first(ctx context.Context) error {
 	if len(rs) == 0 {
 		return r.cold(ctx)
 	}
-	if _, from, err := r.hub.o.Cold(ctx, r.conv); err == nil && rs[len(rs)-1].at.Before(from) {
-		if err := r.heal(ctx); err != nil { // the store knows of a later generation: the log was rolled back
-			return err
-		}
+	if err := r.compare(ctx, rs); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ring = nil
+	r.ring, r.size = nil, 0
 	for _, rec := range rs {
 		it, ok := r.item(rec)
 		if !ok {
@@ -95,6 +93,19 @@ func (r *room) first(ctx context.Context) error {
 	r.live = true
 	r.idle()
 	return nil
+}
+
+// compare has the log healed if it was rolled back while nobody wrote it.
+func (r *room) compare(ctx context.Context, rs []record) error {
+	s, at, err := foldAll(rs)
+	if err != nil {
+		return err
+	}
+	stored, from, err := r.hub.o.Cold(ctx, r.conv)
+	if err != nil || !rolledBack(s, at, stored, from) {
+		return nil // without the store the log is all that there is
+	}
+	return r.heal(ctx)
 }
 
 // cold has the room stand before a log that does not exist yet, or that

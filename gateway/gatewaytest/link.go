@@ -33,6 +33,7 @@ func (l *Link) Client() *redis.Client {
 	c := l.server.Client()
 	o := c.Options()
 	_ = c.Close()
+	o.MaxRetries = -1 // a client has made 0 of it, which would mean 3
 	o.Dialer = func(context.Context, string, string) (net.Conn, error) { return l.dial() }
 	return redis.NewClient(o)
 }

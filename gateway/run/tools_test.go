@@ -1,18 +1,14 @@
 package run_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"parley/gateway/chat"
 	"parley/gateway/gatewaytest"
-	"parley/llm"
 	"parley/llm/llmtest"
 	"parley/tools"
 )
@@ -217,7 +213,3 @@ func TestPiecesWaitWhileRedisIsAway(t *testing.T) {
 		}
 	})
 }
-
-var _ = fmt.Sprint
-var _ = redis.Nil
-var _ llm.Role

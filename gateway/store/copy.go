@@ -26,7 +26,7 @@ var ErrNotEmpty = errors.New("it must be empty: take one on which no server has 
 func Copy(ctx context.Context, from, to *DB, progress func(table string, rows, of int64)) error {
 	err := once(ctx, from.read, from.dialect.snapshot, func(r *sql.Tx) error {
 		return once(ctx, to.write, nil, func(w *sql.Tx) error {
-			c := copier{ctx: ctx, from: r, to: w, progress: progress}
+			c := copier{ctx: ctx, from: r, to: w, into: to.dialect, progress: progress}
 			return c.all(from.dialect, to.dialect)
 		})
 	})
@@ -37,6 +37,7 @@ func Copy(ctx context.Context, from, to *DB, progress func(table string, rows, o
 type copier struct {
 	ctx      context.Context
 	from, to *sql.Tx
+	into     dialect
 	progress func(table string, rows, of int64)
 }
 
@@ -103,9 +104,11 @@ func (c copier) table(table string) error {
 	return err
 }
 
-// copyBytes bounds what is read before it is written, but for the row that
-// goes beyond it.
-const copyBytes = 4 << 20
+// What is read before it is written, but for the row that goes beyond it.
+const (
+	copyRows  = 1024
+	copyBytes = 4 << 20
+)
 
 func (c copier) rows(table string, of int64) error {
 	rows, err := c.from.QueryContext(c.ctx, "SELECT * FROM "+table)
@@ -120,7 +123,7 @@ func (c copier) rows(table string, of int64) error {
 	var batch [][]any
 	size, done := 0, int64(0)
 	flush := func() error {
-		err := insertRows(c.ctx, c.to, table, columns, batch)
+		err := c.into.insertRows(c.ctx, c.to, table, columns, batch)
 		done += int64(len(batch))
 		batch, size = batch[:0], 0
 		c.progress(table, done, of)
@@ -132,7 +135,7 @@ func (c copier) rows(table string, of int64) error {
 			return err
 		}
 		batch, size = append(batch, row), size+n
-		if len(batch) == insertMost || size >= copyBytes {
+		if len(batch) == copyRows || size >= copyBytes {
 			if err := flush(); err != nil {
 				return err
 			}

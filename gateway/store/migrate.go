@@ -21,6 +21,8 @@ type dialect struct {
 	snapshot *sql.TxOptions // of a transaction whose statements all see one state
 	bulk     []string       // what a transaction begins with that takes long
 
+	insertMost int // rows that one statement inserts, a power of two
+
 	lastSegment  string   // returns the highest id that a segment ever had, or 0
 	skipSegments []string // no id up to $1 is given to a segment from then on
 }

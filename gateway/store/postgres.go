@@ -37,13 +37,13 @@ func sessionDefaults() map[string]string {
 		"statement_timeout":                   "30s",
 		"lock_timeout":                        "10s",
 		"idle_in_transaction_session_timeout": "60s",
-		"default_transaction_isolation":       "read committed",
 	}
 }
 
 func postgresDialect() dialect {
 	return dialect{
 		goose: goose.DialectPostgres, folder: "postgres",
+		insertMost:   128, // a round trip for each row would take longer than all else
 		snapshot:     &sql.TxOptions{Isolation: sql.LevelRepeatableRead},
 		bulk:         []string{`SET LOCAL statement_timeout = 0`},
 		lastSegment:  `SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rag_segments_id`,
@@ -112,6 +112,7 @@ func postgresConfig(url string) (*pgxpool.Config, error) {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	c.RuntimeParams["client_encoding"] = "UTF8"
+	c.RuntimeParams["default_transaction_isolation"] = "read committed" // what the statements are written for
 	for name, value := range sessionDefaults() {
 		if _, ok := c.RuntimeParams[name]; !ok {
 			c.RuntimeParams[name] = value

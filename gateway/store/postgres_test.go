@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,11 +28,6 @@ func TestPostgres(t *testing.T) {
 	t.Run("store", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, c.URL(t)) })
 	})
-	t.Run("store whose transactions undo each other", func(t *testing.T) {
-		storetest.Run(t, func(t *testing.T) storetest.Store {
-			return open(t, c.URL(t)+"&pool_max_conns=3&default_transaction_isolation=serializable")
-		})
-	})
 	t.Run("documents", func(t *testing.T) {
 		ragtest.Run(t, func(t *testing.T) rag.Tables { return open(t, c.URL(t)).Documents() })
 	})
@@ -41,6 +37,8 @@ func TestPostgres(t *testing.T) {
 		"refusals say what to do":                  testRefusals,
 		"replicas race":                            testReplicas,
 		"what is undone is done again":             testUndone,
+		"deadlocks are untied":                     testDeadlock,
+		"serialisable transactions all succeed":    testSerialisable,
 		"a full disk":                              testPostgresFull,
 		"a deletion that was waited for":           testDeletedMeanwhile,
 		"kill -9 loses nothing acknowledged":       func(t *testing.T, c *storetest.Cluster) { testOutage(t, c, func() { c.Kill(t); c.Start(t) }) },
@@ -246,6 +244,90 @@ func testUndone(t *testing.T, c *storetest.Cluster) {
 	cancel()
 	if err := again(ctx, func() error { return err }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// testDeadlock has two transactions each wait for the other's row.
+func testDeadlock(t *testing.T, c *storetest.Cluster) {
+	db := open(t, c.URL(t)+"&deadlock_timeout=10ms")
+	for _, id := range []string{"c1", "c2"} {
+		if err := db.CreateConversation(t.Context(), chat.Conversation{ID: id, Owner: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var both, wg sync.WaitGroup
+	both.Add(2)
+	var begun atomic.Int32
+	for _, order := range [][]string{{"c1", "c2"}, {"c2", "c1"}} {
+		wg.Go(func() {
+			first := true
+			err := db.tx(t.Context(), func(tx *sql.Tx) error {
+				begun.Add(1)
+				for _, id := range order {
+					if _, err := tx.Exec(`UPDATE conversations SET title = title || 'x' WHERE id = $1`, id); err != nil {
+						return err
+					}
+					if first {
+						both.Done()
+						both.Wait()
+					}
+					first = false
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if begun.Load() != 3 {
+		t.Errorf("%d transactions were begun, not 3", begun.Load())
+	}
+	if got, err := db.Conversation(t.Context(), "c1"); err != nil || got.Title != "xx" {
+		t.Errorf("the title is %q, %v", got.Title, err)
+	}
+}
+
+// testSerialisable has transactions undo each other that read before they
+// write.
+func testSerialisable(t *testing.T, c *storetest.Cluster) {
+	address := c.URL(t)
+	db := open(t, address)
+	cfg, err := postgresConfig(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.ConnConfig.RuntimeParams["default_transaction_isolation"] = "serializable"
+	strict := &DB{write: sql.OpenDB(connect(cfg.ConnConfig))}
+	defer strict.write.Close()
+	if _, err := db.Secret(t.Context(), "n", []byte{0}); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var begun atomic.Int32
+	for range 3 {
+		wg.Go(func() {
+			for range 10 {
+				err := strict.tx(t.Context(), func(tx *sql.Tx) error {
+					begun.Add(1)
+					var n []byte
+					if err := tx.QueryRow(`SELECT value FROM secrets`).Scan(&n); err != nil {
+						return err
+					}
+					_, err := tx.Exec(`UPDATE secrets SET value = $1`, []byte{n[0] + 1})
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d transactions for 30", begun.Load())
+	if n, err := db.Secret(t.Context(), "n", []byte{}); err != nil || n[0] != 30 {
+		t.Errorf("%v, %v", n, err)
 	}
 }
 

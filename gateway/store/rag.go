@@ -220,22 +220,22 @@ func (t Documents) Reserve(ctx context.Context, collection string, now time.Time
 // Write implements [rag.Writer].
 func (t Documents) Write(ctx context.Context, segment int64, postings []rag.Posting, chunks []rag.Chunk) error {
 	return wrap("write segment", t.db.tx(ctx, func(tx *sql.Tx) error {
-		if err := writePostings(ctx, tx, segment, postings); err != nil {
+		if err := t.writePostings(ctx, tx, segment, postings); err != nil {
 			return err
 		}
-		return writeChunks(ctx, tx, segment, chunks)
+		return t.writeChunks(ctx, tx, segment, chunks)
 	}))
 }
 
-func writePostings(ctx context.Context, tx *sql.Tx, segment int64, postings []rag.Posting) error {
+func (t Documents) writePostings(ctx context.Context, tx *sql.Tx, segment int64, postings []rag.Posting) error {
 	rows := make([][]any, len(postings))
 	for i, p := range postings {
 		rows[i] = []any{segment, p.Term, p.DF, p.Data}
 	}
-	return insertRows(ctx, tx, "rag_postings", []string{"segment", "term", "df", "data"}, rows)
+	return t.db.dialect.insertRows(ctx, tx, "rag_postings", []string{"segment", "term", "df", "data"}, rows)
 }
 
-func writeChunks(ctx context.Context, tx *sql.Tx, edition int64, chunks []rag.Chunk) error {
+func (t Documents) writeChunks(ctx context.Context, tx *sql.Tx, edition int64, chunks []rag.Chunk) error {
 	rows := make([][]any, len(chunks))
 	for i, c := range chunks {
 		headings, err := json.Marshal(c.Source.Headings)
@@ -244,5 +244,5 @@ func writeChunks(ctx context.Context, tx *sql.Tx, edition int64, chunks []rag.Ch
 		}
 		rows[i] = []any{edition, c.Number, string(headings), c.Source.Start, c.Source.End, c.Source.Text}
 	}
-	return insertRows(ctx, tx, "rag_chunks", []string{"edition", "number", "headings", "begins", "ends", "text"}, rows)
+	return t.db.dialect.insertRows(ctx, tx, "rag_chunks", []string{"edition", "number", "headings", "begins", "ends", "text"}, rows)
 }

@@ -38,17 +38,27 @@ func collect[T any](rows *sql.Rows, err error, scan func(interface{ Scan(...any)
 	return all, rows.Err()
 }
 
-// insertMost is how many rows one statement inserts.
-const insertMost = 128
-
-// insertRows inserts rows of a table, many with one statement: a round trip
-// for each would take longer than all else. Statements come in few lengths, so
-// that PostgreSQL knows them already.
-func insertRows(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any) error {
-	head := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "
+// insertRows inserts rows of a table, many with one statement. Statements come
+// in few lengths, so that PostgreSQL knows them already.
+func (d dialect) insertRows(ctx context.Context, tx *sql.Tx, table string, columns []string, rows [][]any) error {
+	statement := func(n int) string {
+		return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + tuples(n, len(columns))
+	}
+	if len(rows) >= 2*d.insertMost {
+		insert, err := tx.PrepareContext(ctx, statement(d.insertMost))
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for ; len(rows) >= d.insertMost; rows = rows[d.insertMost:] {
+			if _, err := insert.ExecContext(ctx, slices.Concat(rows[:d.insertMost]...)...); err != nil {
+				return err
+			}
+		}
+	}
 	for len(rows) > 0 {
-		n := 1 << (bits.Len(uint(min(len(rows), insertMost))) - 1)
-		if _, err := tx.ExecContext(ctx, head+tuples(n, len(columns)), slices.Concat(rows[:n]...)...); err != nil {
+		n := 1 << (bits.Len(uint(min(len(rows), d.insertMost))) - 1)
+		if _, err := tx.ExecContext(ctx, statement(n), slices.Concat(rows[:n]...)...); err != nil {
 			return err
 		}
 		rows = rows[n:]

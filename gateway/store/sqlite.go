@@ -27,6 +27,7 @@ const migrateTries = 5
 func sqliteDialect() dialect {
 	return dialect{
 		goose: goose.DialectSQLite3, folder: "sqlite",
+		insertMost:  16, // it searches numbered parameters by their names, one by one
 		lastSegment: `SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'rag_segments'`,
 		skipSegments: []string{
 			`INSERT INTO rag_segments (id, collection, state, reserved) VALUES ($1, '', 0, 0)`,
