@@ -19,11 +19,6 @@ import (
 // subprotocol is the version of the frames.
 const subprotocol = "parley.v1"
 
-// Close codes of Parley's own.
-const (
-	closeSignIn websocket.StatusCode = 4401
-)
-
 // webSocket takes a connection over. The handler returns; the connection
 // lives on in its reader.
 func (s *Server) webSocket(c echo.Context) error {

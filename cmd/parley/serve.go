@@ -30,7 +30,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 
 	db, err := store.Open(ctx, s.Store)
 	if err != nil {
-		return err
+		return fmt.Errorf("PARLEY_STORE: %w", err)
 	}
 	defer func() { _ = db.Close() }()
 	keys, err := secretsOf(ctx, db, s)

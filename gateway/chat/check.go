@@ -14,14 +14,14 @@ import (
 // it.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (warnings []string, err error) {
 	if err := rdb.Ping(ctx).Err(); err != nil {
-		return nil, fmt.Errorf("chat: PARLEY_REDIS: %w", err)
+		return nil, fmt.Errorf("PARLEY_REDIS: no Redis answers there; start one, correct the address, or leave it empty for one inside the process: %w", err)
 	}
 	policy := rdb.ConfigGet(ctx, "maxmemory-policy").Val()["maxmemory-policy"]
 	if policy != "" && policy != "noeviction" {
-		return nil, fmt.Errorf("chat: PARLEY_REDIS: maxmemory-policy is %s, with which Redis throws parts of conversations away: set it to noeviction", policy)
+		return nil, fmt.Errorf("PARLEY_REDIS: maxmemory-policy is %s, with which Redis throws parts of conversations away: set it to noeviction", policy)
 	}
 	if v := version(rdb.Info(ctx, "server").Val()); v != "" && olderThan7(v) {
-		return nil, fmt.Errorf("chat: PARLEY_REDIS: Redis %s is too old: 7.0 or later is needed", v)
+		return nil, fmt.Errorf("PARLEY_REDIS: Redis %s is too old: 7.0 or later is needed", v)
 	}
 	if rdb.ConfigGet(ctx, "appendonly").Val()["appendonly"] == "no" {
 		warnings = append(warnings, "appendonly is off: running answers begin again after a restart of Redis")

@@ -45,6 +45,9 @@ type Hub struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
+	tuning sync.Mutex       // orders changes of what is subscribed; taken before mu
+	heard  map[string]*room // what is subscribed; owned by tuning
+
 	mu    sync.Mutex
 	rooms map[string]*room // by conversation
 }
@@ -57,7 +60,7 @@ func NewHub(rdb redis.UniversalClient, bus *Bus, o HubOptions) *Hub {
 	if o.Cold == nil {
 		o.Cold = func(context.Context, string) (State, Position, error) { return State{}, Position{}, nil }
 	}
-	h := &Hub{rdb: rdb, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), o: o, rooms: map[string]*room{}}
+	h := &Hub{rdb: rdb, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), o: o, rooms: map[string]*room{}, heard: map[string]*room{}}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h
 }
@@ -131,7 +134,7 @@ func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
 	r.followers[f] = struct{}{}
 	r.mu.Unlock()
 	if fresh { // not before it has a follower: a room without any has been left
-		h.wg.Go(r.subscribe)
+		h.wg.Go(func() { h.tune(conv) })
 	}
 	return f
 }
@@ -146,8 +149,32 @@ func (h *Hub) leave(f *Follower) {
 	r.mu.Unlock()
 	if empty && h.rooms[r.conv] == r {
 		delete(h.rooms, r.conv)
-		h.wg.Go(r.unsubscribe)
+		h.wg.Go(func() { h.tune(r.conv) })
 	}
+}
+
+// tune subscribes to what is followed now and leaves what is not. Whichever
+// of several that run at the same time comes last does it: a conversation may
+// be left and joined again before the first is done.
+func (h *Hub) tune(conv string) {
+	h.tuning.Lock()
+	defer h.tuning.Unlock()
+	h.mu.Lock()
+	wanted, heard := h.rooms[conv], h.heard[conv]
+	h.mu.Unlock()
+	if wanted == heard {
+		return
+	}
+	ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+	defer cancel()
+	channel := keysOf(conv).bell
+	if wanted == nil {
+		delete(h.heard, conv)
+		_ = h.bus.leave(ctx, channel, heard.listener)
+		return
+	}
+	h.heard[conv] = wanted
+	_ = h.bus.listen(ctx, channel, wanted.listener) // what fails is repeated by the bus when it has a connection
 }
 
 // Active reports whether a run of a followed conversation goes on.

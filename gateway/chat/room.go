@@ -2,7 +2,6 @@ package chat
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -39,19 +38,6 @@ type room struct {
 	again     bool // a bell came while syncing
 	active    bool // a run goes on
 	healed    time.Time
-}
-
-func (r *room) subscribe() {
-	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
-	defer cancel()
-	// A failed subscription is repeated by the bus when it has a connection.
-	_ = r.hub.bus.listen(ctx, keysOf(r.conv).bell, r.listener)
-}
-
-func (r *room) unsubscribe() {
-	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
-	defer cancel()
-	_ = r.hub.bus.leave(ctx, keysOf(r.conv).bell, r.listener)
 }
 
 // joined is told by the bus that bells will be heard from now on: what was

@@ -332,7 +332,7 @@ func demoForecastTable(all []demoForecast) string {
 			{"Place", f.place},
 			{"Day", f.day},
 			{"Sky", f.sky},
-			{"Now", f.now},
+			{"Temperature", f.now},
 			{"Low", f.low},
 			{"High", f.high},
 			{"Rain", f.rain},

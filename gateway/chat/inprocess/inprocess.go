@@ -7,6 +7,8 @@ package inprocess
 import (
 	"context"
 	"net"
+	"sync"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
@@ -16,13 +18,42 @@ import (
 // A Redis is an in-process Redis. All methods may be called concurrently.
 type Redis struct {
 	mini *miniredis.Miniredis
+
+	mu   sync.Mutex
+	aged time.Time     // up to when keys have aged
+	took time.Duration // what that took the last time, since every key is looked at
 }
+
+// agePart is the part of the time, one in so many, that may be spent on keys
+// that expire; the more there are, the less exactly they do. miniredis's own
+// ClockTTL looks at every key before every command.
+const agePart = 50
 
 // New returns a Redis, empty.
 func New() *Redis {
-	m := miniredis.NewMiniRedis()
-	m.ClockTTL(true) // or keys would never expire and leases never lapse
-	return &Redis{m}
+	return &Redis{mini: miniredis.NewMiniRedis(), aged: time.Now()}
+}
+
+// age lets keys grow older, or they would never expire.
+func (r *Redis) age() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if d := now.Sub(r.aged); d > agePart*r.took {
+		r.mini.FastForward(d)
+		r.aged, r.took = now, time.Since(now)
+	}
+}
+
+// An agingConn lets keys age before whatever is asked of them.
+type agingConn struct {
+	net.Conn
+	r *Redis
+}
+
+func (c agingConn) Write(b []byte) (int, error) {
+	c.r.age()
+	return c.Conn.Write(b)
 }
 
 // Client returns a client of r, which the caller closes.
@@ -45,7 +76,7 @@ func (r *Redis) Dial() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPump(c), nil
+	return agingConn{newPump(c), r}, nil
 }
 
 // Wipe forgets everything, as a Redis does that restarts without persistence.
