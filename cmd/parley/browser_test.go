@@ -80,7 +80,7 @@ func TestPageEndToEnd(t *testing.T) {
 	s := procServe(t, "PARLEY_EGRESS_ALLOW="+allow)
 	put(s)
 	cmd := exec.CommandContext(t.Context(), "../../.ci/page", "e2e") // it leaves them out, and says so, if there is no Node
-	cmd.Env = append(os.Environ(), "PARLEY_URL="+s.url, "ARTIFACTS="+browserArtifacts(t), "CHROMIUM="+browserProgram(t), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "PARLEY_URL="+s.url, "ARTIFACTS="+browserArtifacts(t), "CHROMIUM="+browserProgram(t), "NO_COLOR=1", "PARLEY_WEATHER=1")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {

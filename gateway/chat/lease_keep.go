@@ -106,9 +106,10 @@ func (l *Lease) Held() bool {
 // resolve ends doubt, however long Redis or the store are away.
 func (l *Lease) resolve() {
 	nonce := rand.Text() // one until it is answered: a lost reply gets the same generation
+	ours := []uint64{l.Generation()}
 	for l.ctx.Err() == nil {
 		l.mu.Lock()
-		doubted, busy, held := l.doubted, l.busy, l.gen
+		doubted, busy := l.doubted, l.busy
 		l.mu.Unlock()
 		if !doubted {
 			return
@@ -118,7 +119,13 @@ func (l *Lease) resolve() {
 			continue
 		}
 		sent := time.Now()
-		gen, err := l.q.claim(l.ctx, l.Conversation, nonce, held, false)
+		gen, err := l.q.reclaim(l.ctx, l.Conversation, nonce, ours)
+		if err == nil {
+			if gen != ours[len(ours)-1] {
+				ours = append(ours, gen)
+			}
+			err = l.q.archive.Claimed(l.ctx, l.Conversation, gen, nonce)
+		}
 		if errors.Is(err, ErrFenced) || errors.Is(err, ErrNotFound) {
 			l.stop(err)
 			return

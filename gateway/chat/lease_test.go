@@ -236,6 +236,43 @@ func dropTail(w *world, log string, n int64) {
 	}
 }
 
+// Another replica may have written the conversation and Redis forgotten it,
+// once more: a writer in doubt does not go on from what it knows then.
+func TestDoubtAfterAnotherWriterThatRedisForgot(t *testing.T) {
+	for name, forget := range map[string]func(w *world, gen uint64){
+		"wiped": func(w *world, _ uint64) { w.rdb.FlushAll(w.ctx()) },
+		"rolled back": func(w *world, gen uint64) {
+			_, _, own, _ := chat.KeysOf("conv")
+			w.rdb.HSet(w.ctx(), own, "gen", strconv.FormatUint(gen, 10))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+				w := newWorld(t, client)
+				w.queue.TTL = time.Minute
+				a, b := w.start(nil), w.start(nil)
+				it := w.ask("conv", "r1")
+				old := a.claim("conv")
+				begin(old, it)
+				w.flush(old)
+				expire(w, "conv")
+				l := b.claim("conv")
+				say(l, "r1", "m", "by the other", true, true)
+				w.flush(l)
+				s := l.State()
+				if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages}); err != nil {
+					t.Fatal(err)
+				}
+				forget(w, old.Generation())
+				old.Doubt()
+				if err := old.Flush(w.ctx()); !errors.Is(err, chat.ErrFenced) {
+					t.Errorf("it goes on, %v, with %q", err, contents(old.State().Messages))
+				}
+			})
+		})
+	}
+}
+
 func TestReleaseSeesARollback(t *testing.T) {
 	onBoth(t, func(t *testing.T, client func() *redis.Client) {
 		w := newWorld(t, client)

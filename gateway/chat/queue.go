@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -190,7 +191,7 @@ func (q *Queue) Claim(ctx context.Context, conv string) (*Lease, error) {
 		return nil, nil
 	}
 	sent := time.Now()
-	gen, err := q.claim(ctx, conv, rand.Text(), 0, false)
+	gen, err := q.claim(ctx, conv, rand.Text())
 	if errors.Is(err, ErrFenced) || errors.Is(err, errNotDue) {
 		return nil, nil
 	}
@@ -240,9 +241,9 @@ func (q *Queue) drop(ctx context.Context, conv string) error {
 var errNotDue = errors.New("chat: not due")
 
 // claim begins a generation in Redis and has the store remember it, in this
-// order. held is the generation that a writer in doubt holds, or 0.
-func (q *Queue) claim(ctx context.Context, conv, nonce string, held uint64, force bool) (uint64, error) {
-	gen, err := q.claimRedis(ctx, conv, nonce, held, 0, force)
+// order.
+func (q *Queue) claim(ctx context.Context, conv, nonce string) (uint64, error) {
+	gen, err := q.claimRedis(ctx, conv, nonce, 0, 0, false)
 	if err != nil {
 		return 0, err
 	}
@@ -260,6 +261,20 @@ func (q *Queue) claim(ctx context.Context, conv, nonce string, held uint64, forc
 		return 0, err
 	}
 	return gen, q.archive.Claimed(ctx, conv, gen, nonce+"'")
+}
+
+// reclaim begins another generation for a writer in doubt, whose generations
+// were ours, the last of which Redis may have and the store not. The store
+// says whether another writer came in between: Redis may have forgotten it.
+func (q *Queue) reclaim(ctx context.Context, conv, nonce string, ours []uint64) (uint64, error) {
+	stored, err := q.archive.Generation(ctx, conv)
+	if err != nil {
+		return 0, err
+	}
+	if !slices.Contains(ours, stored) {
+		return 0, ErrFenced
+	}
+	return q.claimRedis(ctx, conv, nonce, ours[len(ours)-1], stored, false)
 }
 
 func (q *Queue) claimRedis(ctx context.Context, conv, nonce string, held, stored uint64, force bool) (uint64, error) {

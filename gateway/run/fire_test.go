@@ -22,9 +22,9 @@ import (
 	"parley/tools"
 )
 
-// Seeds beyond the default ones: go test -run UnderFire -fire 1000 -fire.from 40
+// Seeds beyond the default ones: go test -run UnderFire -fire 1000 -fire.from 20
 var (
-	fireSeeds = flag.Int("fire", 40, "how many seeds TestClusterUnderFire tries")
+	fireSeeds = flag.Int("fire", 20, "how many seeds TestClusterUnderFire tries")
 	fireFrom  = flag.Int("fire.from", 0, "the first of them")
 )
 

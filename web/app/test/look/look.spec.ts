@@ -52,7 +52,7 @@ describe.each(looks)('%s', (name, look) => {
     const { page, gw } = await open(look)
     await shot(page, `${name}-1empty`)
     gw.onSend = () => weather(gw, 'half')
-    await ask(page, 'What will the weather be in Lisbon and Oslo tomorrow?')
+    await ask(page, 'What is the weather in Lisbon and in Oslo tomorrow?')
     await page.getByText('Take a light').waitFor()
     await shot(page, `${name}-2streaming`)
     weather(gw, 'rest')
