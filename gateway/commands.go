@@ -149,17 +149,26 @@ func (s *Server) checkQueue(ctx context.Context, conv, clientID string) error {
 	return nil
 }
 
+// checkRate counts a message, of a person and of the address it comes from:
+// whoever sends no cookie is a new guest each time.
 func (s *Server) checkRate(ctx context.Context, p Principal) error {
 	if p.Admin {
 		return nil
 	}
-	ok, wait, err := s.Limiter.Allow(ctx, "say:"+p.Owner, s.Limits.MessagesPerMinute, time.Minute)
+	if err := s.allow(ctx, "say:"+p.Owner, s.Limits.MessagesPerMinute); err != nil {
+		return err
+	}
+	return s.allow(ctx, "say-from:"+p.Addr, s.Limits.MessagesPerAddress)
+}
+
+func (s *Server) allow(ctx context.Context, key string, limit int) error {
+	ok, wait, err := s.Limiter.Allow(ctx, key, limit, time.Minute)
 	if err != nil {
 		s.log.Warn("limit", "error", err) // what cannot be counted is allowed
 		return nil
 	}
 	if !ok {
-		return problem(http.StatusTooManyRequests, codeLimited, "%d messages a minute are allowed. Wait a little.", s.Limits.MessagesPerMinute).after(wait)
+		return problem(http.StatusTooManyRequests, codeLimited, "%d messages a minute are allowed. Wait a little.", limit).after(wait)
 	}
 	return nil
 }

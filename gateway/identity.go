@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 // good as absent for every other.
 type Principal struct {
 	Owner string
-	Admin bool // may change tools and documents
+	Admin bool   // may change tools and documents
+	Addr  string // the client's IP address, as far as it is known
 }
 
 // Identity knows requests by their credentials. It is the only place that
@@ -25,7 +28,9 @@ type Identity struct {
 	AdminToken     string
 	RetrievalToken string // opens POST /v1/retrieval alone, for the tool that calls it
 	CookieKey      []byte // signs guests' cookies; the same on all replicas
-	SecureCookies  bool   // send them over TLS only
+	SecureCookies  string // over TLS only: "true", "false", or "auto" (or empty) for going by each request
+
+	Proxies []*net.IPNet // whose X-Forwarded-Proto is believed
 }
 
 const (
@@ -65,9 +70,26 @@ func (i *Identity) Of(w http.ResponseWriter, r *http.Request) (Principal, error)
 	id := chat.NewID("g")
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: i.sign(id), Path: "/", MaxAge: int(cookieAge.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: i.SecureCookies || r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: i.secure(r),
 	})
 	return Principal{Owner: "guest." + id}, nil
+}
+
+// secure reports whether a cookie set in answer to r is for TLS alone.
+func (i *Identity) secure(r *http.Request) bool {
+	switch i.SecureCookies {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	if r.TLS != nil {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	proxied := ip != nil && slices.ContainsFunc(i.Proxies, func(n *net.IPNet) bool { return n.Contains(ip) })
+	return proxied && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
 // retrieves reports whether a request may search documents.

@@ -75,23 +75,24 @@ type Info struct {
 
 // Limits are a Server's settings. Zero values are the defaults.
 type Limits struct {
-	Message           int           // bytes of what a person says: 32,768
-	Frame             int           // bytes of a frame or of a command's body: 65,536
-	Connections       int           // WebSockets and SSE streams of a replica: 20,000
-	PerPerson         int           // of those, one person's: 32
-	Follows           int           // conversations that one connection follows: 64
-	Commands          int           // commands a second of one connection: 20
-	Burst             int           // commands at once: 40
-	MessagesPerMinute int           // of one person, on all replicas: 30
-	Queued            int           // unanswered questions of a conversation: 16
-	Document          int           // bytes of a document: 16 MiB
-	WaitMax           time.Duration // of a request that waits for an answer: 120 s
+	Message            int           // bytes of what a person says: 32,768
+	Frame              int           // bytes of a frame or of a command's body: 65,536
+	Connections        int           // WebSockets and SSE streams of a replica: 20,000
+	PerPerson          int           // of those, one person's: 32
+	Follows            int           // conversations that one connection follows: 64
+	Commands           int           // commands a second of one connection: 20
+	Burst              int           // commands at once: 40
+	MessagesPerMinute  int           // of one person, on all replicas: 30
+	MessagesPerAddress int           // a minute, of all guests of one address, on all replicas: 300
+	Queued             int           // unanswered questions of a conversation: 16
+	Document           int           // bytes of a document: 16 MiB
+	WaitMax            time.Duration // of a request that waits for an answer: 120 s
 }
 
 func (l Limits) withDefaults() Limits {
 	for p, def := range map[*int]int{
 		&l.Message: 32 << 10, &l.Frame: 64 << 10, &l.Connections: 20000, &l.PerPerson: 32, &l.Follows: 64,
-		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.Queued: 16, &l.Document: 16 << 20,
+		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.MessagesPerAddress: 300, &l.Queued: 16, &l.Document: 16 << 20,
 	} {
 		if *p <= 0 {
 			*p = def
@@ -209,6 +210,7 @@ func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		p.Addr = c.RealIP()
 		c.Set(principalKey, p)
 		return next(c)
 	}

@@ -28,7 +28,7 @@ func TestWeatherToday(t *testing.T) {
 	if err := json.Unmarshal([]byte(res.Content), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["place"] != "Lisbon" || got["country"] != "Portugal" || got["source"] != "Weather data by Open-Meteo.com" {
+	if got["place"] != "Lisbon" || got["country"] != "Portugal" || got["attribution"] != "Weather data by [Open-Meteo.com](https://open-meteo.com/)" {
 		t.Errorf("got %v", got)
 	}
 	if got["date"] < before {

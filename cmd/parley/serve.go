@@ -170,7 +170,8 @@ func limitsOf(s settings) gateway.Limits {
 	return gateway.Limits{
 		Message: s.MaxMessage, Frame: s.MaxFrame, Connections: s.MaxConnections, PerPerson: s.MaxConnectionsPerPerson,
 		Follows: s.MaxFollows, Commands: s.CommandsPerSecond, Burst: s.CommandsBurst, MessagesPerMinute: s.MessagesPerMinute,
-		Queued: s.Queued, Document: s.MaxDocument, WaitMax: s.WaitMax,
+		MessagesPerAddress: s.MessagesPerAddress,
+		Queued:             s.Queued, Document: s.MaxDocument, WaitMax: s.WaitMax,
 	}
 }
 

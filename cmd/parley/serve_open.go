@@ -164,7 +164,7 @@ func (k keyring) retrieval() string {
 }
 
 func (k keyring) identity(s settings) *gateway.Identity {
-	return &gateway.Identity{AdminToken: k.admin, RetrievalToken: k.retrieval(), CookieKey: k.cookie, SecureCookies: s.SecureCookies == "true"}
+	return &gateway.Identity{AdminToken: k.admin, RetrievalToken: k.retrieval(), CookieKey: k.cookie, SecureCookies: s.SecureCookies, Proxies: proxiesOf(s)}
 }
 
 // hostsOf returns the names that the server answers for. On loopback these

@@ -43,6 +43,7 @@ type settings struct {
 	CommandsPerSecond       int
 	CommandsBurst           int
 	MessagesPerMinute       int
+	MessagesPerAddress      int
 	Queued                  int
 	MaxDocument             int // bytes
 	WaitMax                 time.Duration

@@ -137,6 +137,7 @@ func limitRows() []setting {
 		number("commands-per-second", "n", "20", "Commands of one connection a second, on average.", 1, 10_000, func(s *settings) *int { return &s.CommandsPerSecond }),
 		number("commands-burst", "n", "40", "Commands of one connection at once.", 1, 100_000, func(s *settings) *int { return &s.CommandsBurst }),
 		number("messages-per-minute", "n", "30", "Messages of one person a minute.", 1, 100_000, func(s *settings) *int { return &s.MessagesPerMinute }),
+		number("messages-per-address", "n", "300", "Messages of all guests of one address a minute.", 1, 1_000_000, func(s *settings) *int { return &s.MessagesPerAddress }),
 		number("queued", "n", "16", "Questions of a conversation that may wait for an answer.", 1, 1000, func(s *settings) *int { return &s.Queued }),
 		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
 		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),

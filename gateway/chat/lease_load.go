@@ -83,6 +83,14 @@ func agrees(s State, stored []llm.Message, run RunRecord) bool {
 	if s.find(stored[len(stored)-1].ID) == nil {
 		return false // the log ends before the store does
 	}
+	shown := false
+	for _, m := range stored {
+		if s.find(m.ID) != nil {
+			shown = true
+		} else if shown {
+			return false // lost in between: only what lies before the log's window may be missing
+		}
+	}
 	found := 0
 	for i := len(s.Messages) - 1; i >= 0 && found < len(stored); i-- {
 		m := s.Messages[i]
