@@ -79,6 +79,9 @@ func benchPieces(b *testing.B, binary string, l benchLoad) float64 {
 		b.ReportMetric(floor, "floor-s/Mpiece")
 		b.ReportMetric(gateway/floor, "gateway/floor")
 		b.ReportMetric(perMillion(w.redis, w.pieces)/floor, "redis/floor")
+		single := perMillion(benchFloor(b, benchAnswers, l.followers, int(w.bytes/w.frames), benchEvery, benchWindow), 1)
+		b.ReportMetric(gateway/single, "gateway/floor-of-pieces") // a frame for each piece, as a server without gathering writes them
+		b.ReportMetric(perMillion(w.redis, w.pieces)/single, "redis/floor-of-pieces")
 	}
 	return gateway
 }

@@ -531,6 +531,37 @@ func TestSuccessorBelievesTheStore(t *testing.T) {
 	})
 }
 
+// A writer that was cut off from Redis may have stored a message that its log
+// has only the beginning of.
+func TestSuccessorBelievesTheStoreOfAnOpenMessage(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a, b := w.start(nil), w.start(nil)
+		it := w.ask("conv", "r1")
+		l := a.claim("conv")
+		begin(l, it)
+		say(l, "r1", "m", "half", true, false)
+		w.flush(l)
+		whole := l.State()
+		whole.Apply(piece("r1", "m", " and whole"))
+		whole.Apply(event("r1", chat.TextEnd, "m"))
+		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: whole.Messages}); err != nil {
+			t.Fatal(err)
+		}
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:half")
+		l.Stop()
+		expire(w, "conv")
+		next := b.claim("conv")
+		next.Put("r1", 2, chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})
+		st := next.State()
+		if got := contents(st.Messages); got != "user:question r1 assistant:half and whole" {
+			t.Errorf("the successor goes on from %q", got)
+		}
+		f.sees("user:question r1 assistant:half and whole")
+	})
+}
+
 // A successor of a run that gives an answer anew does not bring back the old
 // one, which the store may still have.
 func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
