@@ -40,7 +40,7 @@ lint: # format, vet, staticcheck, go.mod, the page's types; what go fix would mo
 	-@go fix -diff ./...
 
 fmt: # format the Go files
-	$(GOFUMPT) -w $(FILES)
+	@$(GOFUMPT) -w $(FILES)
 
 web: # check and build the page into web/dist
 	cd web/app && npm ci --no-audit --no-fund && npm run check && npm test && npm run build

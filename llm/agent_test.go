@@ -158,7 +158,8 @@ func TestCallsAreBounded(t *testing.T) {
 
 func TestBeginsWhereverTheConversationEnds(t *testing.T) {
 	asked := llm.Message{ID: "a", Role: llm.Assistant, ToolCalls: []llm.ToolCall{
-		llm.NewToolCall("one", "nap", `{"for":"one"}`), llm.NewToolCall("two", "nap", `{"for":"two"}`)}}
+		llm.NewToolCall("one", "nap", `{"for":"one"}`), llm.NewToolCall("two", "nap", `{"for":"two"}`),
+	}}
 	one := llm.Message{ID: "r", Role: llm.ToolRole, ToolCallID: "one", Content: "known already"}
 	for name, c := range map[string]struct {
 		msgs []llm.Message

@@ -22,8 +22,10 @@ func TestParsePosition(t *testing.T) {
 			t.Errorf("%q is %v, %v", text, p, err)
 		}
 	}
-	for _, text := range []string{"5", "5-", "-5", "-", "0-1", "05-1", "5-01", "+5-1", "5-+1", "5-1-1", " 5-1", "5-1 ", "5-1\n", "$", "5_0-1",
-		"٥-1", "18446744073709551616-0", "0x5-1", "1e3-0", strings.Repeat("9", 100) + "-1"} {
+	for _, text := range []string{
+		"5", "5-", "-5", "-", "0-1", "05-1", "5-01", "+5-1", "5-+1", "5-1-1", " 5-1", "5-1 ", "5-1\n", "$", "5_0-1",
+		"٥-1", "18446744073709551616-0", "0x5-1", "1e3-0", strings.Repeat("9", 100) + "-1",
+	} {
 		if p, err := chat.ParsePosition(text); !errors.Is(err, chat.ErrPosition) {
 			t.Errorf("%q is %v, %v", text, p, err)
 		}

@@ -16,9 +16,11 @@ import (
 
 // entries makes entries of bytes, three each, of few ids so that they meet.
 func entries(b []byte) (es []chat.Entry) {
-	types := []chat.Type{chat.RunStarted, chat.RunFinished, chat.RunError, chat.TextStart, chat.TextContent, chat.TextContent, chat.TextEnd,
+	types := []chat.Type{
+		chat.RunStarted, chat.RunFinished, chat.RunError, chat.TextStart, chat.TextContent, chat.TextContent, chat.TextEnd,
 		chat.ReasoningStart, chat.ReasoningContent, chat.ReasoningEnd, chat.ToolCallStart, chat.ToolCallArgs, chat.ToolCallEnd, chat.ToolCallResult,
-		chat.GenerationBegan, chat.MessageSaid, chat.MessageQueued, chat.RunTakenOver, chat.Titled, "of a later version"}
+		chat.GenerationBegan, chat.MessageSaid, chat.MessageQueued, chat.RunTakenOver, chat.Titled, "of a later version",
+	}
 	for i := 0; i+2 < len(b); i += 3 {
 		x, y, z := b[i], b[i+1], b[i+2]
 		id, run, call := fmt.Sprint("m", y%5), fmt.Sprint("r", y>>6), fmt.Sprint("c", z%4)

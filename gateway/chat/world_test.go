@@ -63,8 +63,10 @@ func redisServer(t *testing.T) func() *redis.Client {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	client := func() *redis.Client {
-		c := redis.NewClient(&redis.Options{Network: "unix", Addr: sock, MaxRetries: -1,
-			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
+		c := redis.NewClient(&redis.Options{
+			Network: "unix", Addr: sock, MaxRetries: -1,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
 		t.Cleanup(func() { _ = c.Close() })
 		return c
 	}

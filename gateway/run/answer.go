@@ -94,8 +94,10 @@ func (a *answer) announce(known bool) {
 			a.w.put(chat.Event{Type: chat.Titled, Title: t})
 		}
 	}
-	a.w.put(chat.Event{Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
-		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces}}})
+	a.w.put(chat.Event{
+		Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
+		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces}},
+	})
 }
 
 // title returns a title for a conversation that has none.

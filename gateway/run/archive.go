@@ -73,6 +73,8 @@ func (a *answer) archive(ctx context.Context, b chat.Batch) error {
 
 func failedResult(call, reason string) llm.Message {
 	res := tools.Failure("%s", reason)
-	return llm.Message{Role: llm.ToolRole, ToolCallID: call, Content: res.Content, Error: reason,
-		Metadata: &llm.Metadata{Parley: llm.Details{Outcome: &res.Outcome}}}
+	return llm.Message{
+		Role: llm.ToolRole, ToolCallID: call, Content: res.Content, Error: reason,
+		Metadata: &llm.Metadata{Parley: llm.Details{Outcome: &res.Outcome}},
+	}
 }

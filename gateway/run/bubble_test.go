@@ -38,8 +38,10 @@ func scripted(t testing.TB, n int) *llm.Agent {
 }
 
 func ask(conv, text string) chat.Question {
-	m := llm.Message{ID: chat.NewID("m"), Role: llm.User, Content: text,
-		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: "client-" + text}}}
+	m := llm.Message{
+		ID: chat.NewID("m"), Role: llm.User, Content: text,
+		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: "client-" + text}},
+	}
 	return chat.Question{Conversation: conv, Owner: "owner", Run: chat.NewID("r"), Message: m}
 }
 

@@ -48,8 +48,10 @@ func (a *answer) answerOpenCalls(cause error) {
 	}
 	for _, c := range openCalls(a.lease.State(), a.it.Run) {
 		m := failedResult(c.ID, reason)
-		a.w.put(chat.Event{Type: chat.ToolCallResult, MessageID: chat.NewID("m"), ToolCallID: c.ID,
-			Role: llm.ToolRole, Content: m.Content, Metadata: m.Metadata})
+		a.w.put(chat.Event{
+			Type: chat.ToolCallResult, MessageID: chat.NewID("m"), ToolCallID: c.ID,
+			Role: llm.ToolRole, Content: m.Content, Metadata: m.Metadata,
+		})
 	}
 }
 
@@ -79,7 +81,8 @@ func (a *answer) failed(f llm.Failure) chat.Event {
 
 func (a *answer) endDetails() *llm.Metadata {
 	return &llm.Metadata{Parley: llm.Details{
-		Model: a.r.agent.Model.Name(), TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish}}
+		Model: a.r.agent.Model.Name(), TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish,
+	}}
 }
 
 func (a *answer) endRecord(last chat.Event) *chat.RunRecord {

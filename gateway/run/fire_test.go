@@ -52,8 +52,10 @@ func fired(r llmtest.Request) llmtest.Reply {
 		}
 	}
 	if strings.HasPrefix(question, "t") && r.Last().Role != "tool" {
-		return llmtest.Reply{Reasoning: []string{"hm ", "so "}, Pieces: []string{"Let ", "me ", "see."}, Every: 20 * time.Millisecond,
-			Calls: []llmtest.Call{{ID: "call_0", Name: "look"}, {ID: "call_1", Name: "charge"}}}
+		return llmtest.Reply{
+			Reasoning: []string{"hm ", "so "}, Pieces: []string{"Let ", "me ", "see."}, Every: 20 * time.Millisecond,
+			Calls: []llmtest.Call{{ID: "call_0", Name: "look"}, {ID: "call_1", Name: "charge"}},
+		}
 	}
 	return llmtest.Reply{Pieces: strings.SplitAfter(words(question, 40), " "), Every: 20 * time.Millisecond}
 }

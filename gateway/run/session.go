@@ -30,8 +30,10 @@ type session struct {
 var errCancelled = errors.New("run: cancelled")
 
 func newSession(r *Runner, lease *chat.Lease) *session {
-	return &session{r: r, lease: lease, looking: make(chan struct{}, 1),
-		seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{}}
+	return &session{
+		r: r, lease: lease, looking: make(chan struct{}, 1),
+		seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{},
+	}
 }
 
 // serve answers one question after the other until the inbox is empty or work

@@ -42,8 +42,10 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 	id := a.w.message()
 	for _, c := range st.Turn.ToolCalls {
 		spec, _ := set.Spec(c.Function.Name)
-		a.w.put(chat.Event{Type: chat.ToolCallStart, ToolCallID: c.ID, ToolCallName: c.Function.Name, ParentMessageID: id,
-			Metadata: &llm.Metadata{Parley: llm.Details{Method: spec.Method, Host: spec.Host, Effect: spec.Effect}}})
+		a.w.put(chat.Event{
+			Type: chat.ToolCallStart, ToolCallID: c.ID, ToolCallName: c.Function.Name, ParentMessageID: id,
+			Metadata: &llm.Metadata{Parley: llm.Details{Method: spec.Method, Host: spec.Host, Effect: spec.Effect}},
+		})
 		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
 		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
 	}
@@ -52,8 +54,10 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 }
 
 func (a *answer) result(ctx context.Context, m llm.Message) error {
-	a.w.put(chat.Event{Type: chat.ToolCallResult, MessageID: chat.NewID("m"), ToolCallID: m.ToolCallID,
-		Role: llm.ToolRole, Content: m.Content, Metadata: m.Metadata})
+	a.w.put(chat.Event{
+		Type: chat.ToolCallResult, MessageID: chat.NewID("m"), ToolCallID: m.ToolCallID,
+		Role: llm.ToolRole, Content: m.Content, Metadata: m.Metadata,
+	})
 	return a.archiveSaid(ctx)
 }
 
