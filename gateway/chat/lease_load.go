@@ -80,7 +80,7 @@ func agrees(s State, stored []llm.Message, run RunRecord) bool {
 	if len(stored) == 0 {
 		return true
 	}
-	if s.find(stored[len(stored)-1].ID) == nil {
+	if s.lacks(stored) {
 		return false // the log ends before the store does
 	}
 	shown := false
@@ -103,6 +103,12 @@ func agrees(s State, stored []llm.Message, run RunRecord) bool {
 		}
 	}
 	return true
+}
+
+// lacks reports whether the store has a message that s has not, or not whole.
+func (s *State) lacks(stored []llm.Message) bool {
+	return len(stored) > 0 && s.find(stored[len(stored)-1].ID) == nil ||
+		slices.ContainsFunc(s.Open, func(id string) bool { return has(stored, id) })
 }
 
 // rebuilt returns what the store knows of the conversation.

@@ -10,6 +10,7 @@ import (
 	"parley/gateway/chat"
 	"parley/gateway/gatewaytest"
 	"parley/gateway/run"
+	"parley/llm"
 	"parley/llm/llmtest"
 	"parley/tools"
 )
@@ -238,11 +239,40 @@ func TestRegenerate(t *testing.T) {
 	})
 }
 
+// Two people at two replicas may ask for another answer at the same time.
+func TestRegenerateTwice(t *testing.T) {
+	inWorld(t, with(numbered), func(t *testing.T, w *world) {
+		a, b := w.Start(), w.Start()
+		v := w.watch(b.Hub)
+		one := w.say(a.Runner, "conv", "one")
+		w.ended(one.Run)
+		first, err := a.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "again")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Runner.Regenerate(t.Context(), "owner", "conv", one.Message.ID, "and again"); !errors.Is(err, run.ErrBusy) {
+			t.Errorf("the second one: %v", err)
+		}
+		second := chat.Question{Conversation: "conv", Owner: "owner", Run: chat.NewID("r"), Replaces: one.Run, Message: one.Message}
+		second.Message.Metadata = &llm.Metadata{Parley: llm.Details{ClientID: "at the same moment"}}
+		if second, err = b.Runner.Say(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+		w.ended(first.Run)
+		w.ended(second.Run)
+		w.sees(v, "conv")
+		if got := w.stored("conv"); got != "user: one\nassistant: answer 3 to one" {
+			t.Errorf("stored %q", got)
+		}
+	})
+}
+
 func TestWaitsForRoomOrGoesElsewhere(t *testing.T) {
 	inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
 		w.Run.Answers = 1
 		a := w.Start()
 		w.say(a.Runner, "one", "one")
+		w.holder("one", a)
 		two := w.say(a.Runner, "two", "two")
 		time.Sleep(time.Second)
 		if a.Queue.Holds("two") || a.Runner.Running() != 1 {
@@ -260,7 +290,9 @@ func TestWaitsForRoomOrGoesElsewhere(t *testing.T) {
 		inWorld(t, with(slowly(20)), func(t *testing.T, w *world) {
 			w.Run.Answers = 1
 			a := w.Start()
-			one, two := w.say(a.Runner, "one", "one"), w.say(a.Runner, "two", "two")
+			one := w.say(a.Runner, "one", "one")
+			w.holder("one", a)
+			two := w.say(a.Runner, "two", "two")
 			w.ended(one.Run)
 			began := time.Now()
 			w.ended(two.Run)
