@@ -36,6 +36,9 @@ func (s *session) answer(ctx context.Context, it chat.Item) error {
 	if rec.Status.Ended() {
 		return nil
 	}
+	if it.Replaces, err = s.replaced(ctx, it); err != nil {
+		return err
+	}
 	a := &answer{session: s, it: it, rec: rec, started: time.Now()}
 	if err := a.resume(ctx); err != nil {
 		return err

@@ -42,6 +42,13 @@ func (r *Runner) Regenerate(ctx context.Context, owner, conv, message, clientID 
 	if !rec.Status.Ended() {
 		return chat.Question{}, ErrBusy
 	}
+	waiting, err := r.questions.Pending(ctx, conv)
+	if err != nil {
+		return chat.Question{}, fmt.Errorf("run: regenerate: %w", err)
+	}
+	if slices.ContainsFunc(waiting, func(q chat.Question) bool { return q.Message.ID == question.ID }) {
+		return chat.Question{}, ErrBusy // somebody else was quicker
+	}
 	q := *question
 	q.Metadata = &llm.Metadata{Parley: llm.Details{ClientID: clientID}}
 	return r.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: q, Replaces: old})
@@ -55,4 +62,34 @@ func lastExchange(msgs []llm.Message) (*llm.Message, []llm.Message) {
 		}
 	}
 	return nil, nil
+}
+
+// replaced returns the run whose answer is to give way: the one that was named
+// when the question was accepted, or one that has replaced it since.
+func (s *session) replaced(ctx context.Context, it chat.Item) (string, error) {
+	if it.Replaces == "" {
+		return "", nil
+	}
+	old := it.Replaces
+	st := s.lease.State()
+	err := s.patiently(ctx, func(ctx context.Context) error {
+		asked := map[string]bool{"": true, it.Run: true}
+		for _, m := range slices.Backward(st.Messages) {
+			run := runID(m)
+			if m.Role == llm.User || asked[run] {
+				continue
+			}
+			asked[run] = true
+			rec, err := s.r.answers.RunRecord(ctx, run)
+			if err != nil && !errors.Is(err, chat.ErrNotFound) {
+				return err
+			}
+			if err == nil && rec.Question == it.Message.ID {
+				old = run
+				return nil
+			}
+		}
+		return nil
+	})
+	return old, err
 }
