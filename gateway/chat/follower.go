@@ -145,18 +145,21 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 }
 
 func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error) {
-	s, at, err := f.room.hub.snapshot(ctx, f.room.conv)
+	v, err := f.room.hub.snapshot(ctx, f.room.conv)
+	if err == nil && v.lost {
+		err = f.room.heal(ctx)
+	}
 	if err != nil {
 		return Delivery{}, err
 	}
-	b, err := json.Marshal(s)
+	b, err := json.Marshal(v.State)
 	if err != nil {
 		return Delivery{}, err
 	}
 	f.room.mu.Lock()
-	f.at, f.rest, f.fresh, f.checked = at, at, false, true
+	f.at, f.rest, f.fresh, f.checked = v.at, v.at, false, true
 	f.room.mu.Unlock()
-	return Delivery{At: at, Snapshot: b, Reason: reason, First: s.first(), More: true}, nil
+	return Delivery{At: v.at, Snapshot: b, Reason: reason, First: v.first(), More: true}, nil
 }
 
 // Leave ends the following. wake may be called once more.

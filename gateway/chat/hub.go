@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -82,6 +83,10 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
+// silence is how long nothing may come of a run before its log is compared
+// with the store, which may know that it has ended.
+const silence = 10 * time.Second
+
 // checkHeads looks at all logs with an active run in one batch.
 func (h *Hub) checkHeads(ctx context.Context) {
 	rooms := h.activeRooms()
@@ -100,6 +105,9 @@ func (h *Hub) checkHeads(ctx context.Context) {
 		rs, err := records(heads[i].Val(), heads[i].Err(), r.conv)
 		if err == nil && len(rs) == 1 {
 			r.behind(rs[0].at)
+		}
+		if r.silent() {
+			h.wg.Go(r.recheck)
 		}
 	}
 }
@@ -180,42 +188,59 @@ func (h *Hub) tune(conv string) {
 // Active reports whether a run of a followed conversation goes on.
 func (f *Follower) Active() bool { return f.room.isActive() }
 
-// snapshot returns the conversation as it is now: what its log adds up to, or
-// what the store has if Redis has no log, or one that was rolled back while
-// nobody wrote it. Followers that ask at the same time share the read.
-func (h *Hub) snapshot(ctx context.Context, conv string) (State, Position, error) {
-	type result struct {
-		s  State
-		at Position
-	}
+// A view is a conversation as it is now.
+type view struct {
+	State
+	at   Position
+	lost bool // the log lacks something that the store has; it is to be healed
+}
+
+// snapshot returns what a conversation's log adds up to, or what the store has
+// if Redis has no log, or not all of it. Followers that ask at the same time
+// share the read.
+func (h *Hub) snapshot(ctx context.Context, conv string) (view, error) {
 	v, err, _ := h.reads.Do("fold "+conv, func() (any, error) {
 		ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
 		defer cancel()
-		s, at, err := h.log.Fold(ctx, conv)
-		if err != nil {
-			return nil, err
-		}
-		stored, from, err := h.o.Cold(ctx, conv)
-		if at.IsZero() || err == nil && rolledBack(s, at, stored, from) {
-			return result{stored, from}, err
-		}
-		return result{s, at}, nil // also if the store is away
+		return h.view(ctx, conv)
 	})
 	if err != nil {
-		return State{}, Position{}, fmt.Errorf("chat: snapshot of %s: %w", conv, err)
+		return view{}, fmt.Errorf("chat: snapshot of %s: %w", conv, err)
 	}
 	if err := ctx.Err(); err != nil {
-		return State{}, Position{}, err
+		return view{}, err
 	}
-	r := v.(result)
-	return r.s.Clone(), r.at, nil
+	shared := v.(view)
+	return view{shared.Clone(), shared.at, shared.lost}, nil
+}
+
+func (h *Hub) view(ctx context.Context, conv string) (view, error) {
+	s, at, err := h.log.Fold(ctx, conv)
+	if err != nil {
+		return view{}, err
+	}
+	stored, from, err := h.o.Cold(ctx, conv)
+	if !at.IsZero() && (err != nil || !rolledBack(s, at, stored, from)) {
+		return view{State: s, at: at}, nil // also if the store is away
+	}
+	if err == nil && at.IsZero() {
+		at, err = h.log.head(ctx, conv)
+	}
+	if err != nil || at.IsZero() {
+		return view{State: stored, at: from}, err
+	}
+	// Of the generation that the log has nothing more is believed.
+	if !at.Before(from) {
+		from = Position{at.Generation, math.MaxUint64}
+	}
+	return view{State: stored, at: from, lost: true}, nil
 }
 
 // rolledBack reports whether a log ends before the store does: the store has
-// noted a later generation, or has a message that the log has not.
+// noted a later generation, or has a message that the log has not, or not
+// whole.
 func rolledBack(s State, at Position, stored State, from Position) bool {
-	n := len(stored.Messages)
-	return at.Before(from) || n > 0 && s.find(stored.Messages[n-1].ID) == nil
+	return at.Before(from) || s.lacks(stored.Messages)
 }
 
 // behind returns what a log has behind a position. Followers that come back

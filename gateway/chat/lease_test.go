@@ -155,179 +155,6 @@ func TestTrimSparesTheGenerationThatBegins(t *testing.T) {
 	})
 }
 
-// A follower that comes while the log is gone gets all that comes next, also
-// of a generation that has begun in the store and not yet in the log.
-func TestColdFollowerMissesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
-		w := newWorld(t, client)
-		a, b := w.start(nil), w.start(nil)
-		it := w.ask("conv", "r1")
-		l := a.claim("conv")
-		begin(l, it)
-		say(l, "r1", "m", "whole", true, true)
-		w.flush(l)
-		s := l.State()
-		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages[:1]}); err != nil {
-			t.Fatal(err)
-		}
-		l.Stop()
-		log, _, _, _ := chat.KeysOf("conv")
-		w.rdb.Del(w.ctx(), log)
-		f := b.follow("conv", chat.Position{}, chat.State{})
-		f.sees("user:question r1")
-		_, at, _ := f.now()
-		if !at.Before(chat.Position{Generation: l.Generation()}) {
-			t.Errorf("the follower stands at %v and would miss what generation %d began with", at, l.Generation())
-		}
-	})
-}
-
-func TestRollbacks(t *testing.T) {
-	type lost func(w *world, conv string, gen uint64)
-	for name, c := range map[string]lost{
-		"the log's tail": func(w *world, conv string, _ uint64) {
-			log, _, _, _ := chat.KeysOf(conv)
-			dropTail(w, log, 3)
-		},
-		"the whole log": func(w *world, conv string, _ uint64) {
-			log, _, _, _ := chat.KeysOf(conv)
-			w.rdb.Del(w.ctx(), log)
-		},
-		"who owns it": func(w *world, conv string, _ uint64) {
-			_, _, own, _ := chat.KeysOf(conv)
-			w.rdb.Del(w.ctx(), own)
-		},
-		"back to an older owner": func(w *world, conv string, gen uint64) {
-			log, _, own, _ := chat.KeysOf(conv)
-			dropTail(w, log, 3)
-			w.rdb.HSet(w.ctx(), own, "gen", strconv.FormatUint(gen-5000, 10), "inc", "long gone", "nonce", "", "lease", "0")
-		},
-		"everything": func(w *world, _ string, _ uint64) { w.rdb.FlushAll(w.ctx()) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
-				w := newWorld(t, client)
-				a := w.start(nil)
-				it := w.ask("conv", "r1")
-				l := a.claim("conv")
-				begin(l, it)
-				say(l, "r1", "m", "one ", true, false)
-				say(l, "r1", "m", "two ", false, false)
-				w.flush(l)
-				f := a.follow("conv", chat.Position{}, chat.State{})
-				f.sees("user:question r1 assistant:one two ")
-				c(w, "conv", l.Generation())
-				before := l.Generation()
-				eventually(t, "a new generation", func() bool { return l.Generation() > before || l.Context().Err() != nil })
-				say(l, "r1", "m", "three", false, true)
-				w.flush(l)
-				if s, _ := w.inLog("conv"); contents(s.Messages) != "user:question r1 assistant:one two three" {
-					t.Errorf("the log adds up to %q", contents(s.Messages))
-				}
-				f.sees("user:question r1 assistant:one two three")
-			})
-		})
-	}
-}
-
-func dropTail(w *world, log string, n int64) {
-	for _, m := range w.rdb.XRevRangeN(w.ctx(), log, "+", "-", n).Val() {
-		w.rdb.XDel(w.ctx(), log, m.ID)
-	}
-}
-
-// Another replica may have written the conversation and Redis forgotten it,
-// once more: a writer in doubt does not go on from what it knows then.
-func TestDoubtAfterAnotherWriterThatRedisForgot(t *testing.T) {
-	for name, forget := range map[string]func(w *world, gen uint64){
-		"wiped": func(w *world, _ uint64) { w.rdb.FlushAll(w.ctx()) },
-		"rolled back": func(w *world, gen uint64) {
-			_, _, own, _ := chat.KeysOf("conv")
-			w.rdb.HSet(w.ctx(), own, "gen", strconv.FormatUint(gen, 10))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
-				w := newWorld(t, client)
-				w.queue.TTL = time.Minute
-				a, b := w.start(nil), w.start(nil)
-				it := w.ask("conv", "r1")
-				old := a.claim("conv")
-				begin(old, it)
-				w.flush(old)
-				expire(w, "conv")
-				l := b.claim("conv")
-				say(l, "r1", "m", "by the other", true, true)
-				w.flush(l)
-				s := l.State()
-				if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages}); err != nil {
-					t.Fatal(err)
-				}
-				forget(w, old.Generation())
-				old.Doubt()
-				if err := old.Flush(w.ctx()); !errors.Is(err, chat.ErrFenced) {
-					t.Errorf("it goes on, %v, with %q", err, contents(old.State().Messages))
-				}
-			})
-		})
-	}
-}
-
-func TestReleaseSeesARollback(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
-		w := newWorld(t, client)
-		w.queue.TTL = time.Minute // no heartbeat sees it first
-		a := w.start(nil)
-		it := w.ask("conv", "r1")
-		l := a.claim("conv")
-		begin(l, it)
-		say(l, "r1", "m", "whole", true, true)
-		finish(l, "r1")
-		w.flush(l)
-		log, in, _, _ := chat.KeysOf("conv")
-		w.rdb.Del(w.ctx(), in)
-		dropTail(w, log, 2)
-		if ok, err := l.Release(w.ctx()); !ok || err != nil {
-			t.Fatalf("%v, %v", ok, err)
-		}
-		if s, _ := w.inLog("conv"); s.Active() || contents(s.Messages) != "user:question r1 assistant:whole" {
-			t.Errorf("what was released is %q, %+v", contents(s.Messages), s.Run)
-		}
-	})
-}
-
-// A log with a hole, left by a rollback whose writer died before it noticed,
-// must not be taken for the conversation.
-func TestLogWithAHoleIsNotBelieved(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
-		w := newWorld(t, client)
-		a, b := w.start(nil), w.start(nil)
-		it := w.ask("conv", "r1")
-		l := a.claim("conv")
-		begin(l, it)
-		say(l, "r1", "m", "one ", true, false)
-		say(l, "r1", "m", "two ", false, false)
-		say(l, "r1", "m", "three", false, true)
-		w.flush(l)
-		s := l.State()
-		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages}); err != nil {
-			t.Fatal(err)
-		}
-		l.Stop()
-		log, _, _, _ := chat.KeysOf("conv")
-		w.rdb.XDel(w.ctx(), log, chat.Position{Generation: l.Generation(), N: 5}.String()) // "two "
-		f := b.follow("conv", chat.Position{}, chat.State{})
-		f.sees("user:question r1 assistant:one two three")
-		expire(w, "conv")
-		next := b.claim("conv")
-		st := next.State()
-		if got := contents(st.Messages); got != "user:question r1 assistant:one two three" {
-			t.Errorf("the successor goes on from %q", got)
-		}
-		f.sees("user:question r1 assistant:one two three")
-	})
-}
-
 func TestGenerationsGrowWhateverTheClock(t *testing.T) {
 	onBoth(t, func(t *testing.T, client func() *redis.Client) {
 		w := newWorld(t, client)
@@ -542,14 +369,14 @@ func TestSuccessorBelievesTheStoreOfAnOpenMessage(t *testing.T) {
 		begin(l, it)
 		say(l, "r1", "m", "half", true, false)
 		w.flush(l)
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:half")
 		whole := l.State()
 		whole.Apply(piece("r1", "m", " and whole"))
 		whole.Apply(event("r1", chat.TextEnd, "m"))
 		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: whole.Messages}); err != nil {
 			t.Fatal(err)
 		}
-		f := b.follow("conv", chat.Position{}, chat.State{})
-		f.sees("user:question r1 assistant:half")
 		l.Stop()
 		expire(w, "conv")
 		next := b.claim("conv")
@@ -578,6 +405,8 @@ func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
 		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages, Run: &rec}); err != nil {
 			t.Fatal(err)
 		}
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:old")
 		q := chat.Question{Conversation: "conv", Owner: "ann", Run: "r2", Replaces: "r1", Message: *it.Message}
 		if _, _, err := w.db.Accept(w.ctx(), q); err != nil {
 			t.Fatal(err)
@@ -585,7 +414,6 @@ func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
 		l.Put("r2", 1, chat.Event{Type: chat.RunStarted, RunID: "r2", Metadata: &llm.Metadata{Parley: llm.Details{Question: it.Message.ID, Replaces: "r1"}}})
 		say(l, "r2", "n", "new", true, false)
 		w.flush(l)
-		f := b.follow("conv", chat.Position{}, chat.State{})
 		f.sees("user:question r1 assistant:new")
 		l.Stop() // before the store heard of it
 		expire(w, "conv")
@@ -619,60 +447,4 @@ func TestSuccessorRollsBackThoughts(t *testing.T) {
 		next.Put("r1", 2, chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})
 		f.sees("user:question r1")
 	})
-}
-
-// Redis may be rolled back while nobody writes a conversation: its log then
-// ends before the store does, and nobody renews a lease who would notice.
-func TestRollbackOfAnIdleConversation(t *testing.T) {
-	for _, leases := range []int{1, 2} {
-		t.Run(fmt.Sprint(leases, " generations"), func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) { rollBackIdle(t, client, leases) })
-		})
-	}
-}
-
-func rollBackIdle(t *testing.T, client func() *redis.Client, leases int) {
-	w := newWorld(t, client)
-	a, b := w.start(nil), w.start(nil)
-	log, in, _, due := chat.KeysOf("conv")
-	var at []chat.Position
-	var states []chat.State
-	var l *chat.Lease
-	for i := range 2 {
-		it := w.ask("conv", name(i))
-		if l == nil {
-			l = a.claim("conv")
-		}
-		begin(l, it)
-		say(l, it.Run, "m"+it.Run, "answer", true, true)
-		finish(l, it.Run)
-		w.flush(l)
-		s := l.State()
-		rec := chat.RunRecord{ID: it.Run, Status: chat.RunDone, Try: 1}
-		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages, Run: &rec}); err != nil {
-			t.Fatal(err)
-		}
-		if i+leases >= 2 {
-			w.rdb.Del(w.ctx(), in)
-			if ok, err := l.Release(w.ctx()); !ok || err != nil {
-				t.Fatal(ok, err)
-			}
-			l = nil
-		}
-		s, head := w.inLog("conv")
-		at, states = append(at, head), append(states, s)
-	}
-	for _, m := range w.rdb.XRange(w.ctx(), log, "("+at[0].String(), "+").Val() {
-		w.rdb.XDel(w.ctx(), log, m.ID)
-	}
-	want := "user:question r0 assistant:answer user:question r1 assistant:answer"
-	fresh := b.follow("conv", chat.Position{}, chat.State{})
-	late := b.follow("conv", at[0], states[0])
-	eventually(t, "somebody is to heal the log", func() bool { return w.rdb.ZCard(w.ctx(), due).Val() == 1 })
-	l = a.claim("conv")
-	if _, err := l.Inbox(w.ctx()); err != nil {
-		t.Fatal(err)
-	}
-	late.sees(want)
-	fresh.sees(want)
 }

@@ -35,8 +35,9 @@ type room struct {
 	head      Position
 	live      bool // head is known, and every bell since has been heard
 	syncing   bool
-	again     bool // a bell came while syncing
-	active    bool // a run goes on
+	again     bool      // a bell came while syncing
+	active    bool      // a run goes on
+	heard     time.Time // when the last entry came, or the log was compared with the store
 	healed    time.Time
 }
 
@@ -150,7 +151,7 @@ func eventType(raw []byte) Type {
 
 // push puts an item at the ring's end. It requires r.mu.
 func (r *room) push(it ringItem) {
-	r.head = it.at
+	r.head, r.heard = it.at, time.Now()
 	r.ring = append(r.ring, it)
 	r.size += it.size()
 	over := 0
@@ -181,6 +182,18 @@ func (r *room) isActive() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active
+}
+
+// silent reports, at most once per silence, that nothing has come of the run
+// for so long.
+func (r *room) silent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.active || time.Since(r.heard) < silence {
+		return false
+	}
+	r.heard = time.Now()
+	return true
 }
 
 // idle drops the ring of a room in which nothing goes on and everybody has

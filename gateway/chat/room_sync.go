@@ -101,11 +101,23 @@ func (r *room) compare(ctx context.Context, rs []record) error {
 	if err != nil {
 		return err
 	}
+	r.mu.Lock()
+	head := r.head
+	r.mu.Unlock()
 	stored, from, err := r.hub.o.Cold(ctx, r.conv)
-	if err != nil || !rolledBack(s, at, stored, from) {
+	if err != nil || !at.Before(head) && !rolledBack(s, at, stored, from) {
 		return nil // without the store the log is all that there is
 	}
 	return r.heal(ctx)
+}
+
+// recheck compares the log of a run of which nothing more came.
+func (r *room) recheck() {
+	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
+	defer cancel()
+	if rs, err := r.hub.log.generation(ctx, r.conv); err == nil {
+		_ = r.compare(ctx, rs) // what fails is tried again after another silence
+	}
 }
 
 // cold has the room stand before a log that does not exist yet, or that

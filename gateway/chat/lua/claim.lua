@@ -12,7 +12,8 @@ if o[2] ~= ARGV[6] then
   if ARGV[7] ~= '' then
     if o[1] and tonumber(o[1]) > tonumber(ARGV[7]) then return {-1} end -- less: Redis was rolled back
   else
-    if redis.call('LLEN', KEYS[2]) == 0 then
+    -- what was never released had a writer that died: its log may lack the end
+    if redis.call('LLEN', KEYS[2]) == 0 and not (o[3] and tonumber(o[3]) > 0) then
       redis.call('ZREM', KEYS[3], ARGV[1])
       return {-3}
     end
