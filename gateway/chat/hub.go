@@ -215,7 +215,7 @@ func (h *Hub) snapshot(ctx context.Context, conv string) (view, error) {
 }
 
 func (h *Hub) view(ctx context.Context, conv string) (view, error) {
-	s, at, err := h.log.Fold(ctx, conv)
+	s, at, head, err := h.fold(ctx, conv)
 	if err != nil {
 		return view{}, err
 	}
@@ -223,17 +223,31 @@ func (h *Hub) view(ctx context.Context, conv string) (view, error) {
 	if !at.IsZero() && (err != nil || !rolledBack(s, at, stored, from)) {
 		return view{State: s, at: at}, nil // also if the store is away
 	}
-	if err == nil && at.IsZero() {
-		at, err = h.log.head(ctx, conv)
-	}
-	if err != nil || at.IsZero() {
+	if err != nil || head.IsZero() {
 		return view{State: stored, at: from}, err
 	}
 	// Of the generation that the log has nothing more is believed.
-	if !at.Before(from) {
-		from = Position{at.Generation, math.MaxUint64}
+	if !head.Before(from) {
+		from = Position{head.Generation, math.MaxUint64}
 	}
 	return view{State: stored, at: from, lost: true}, nil
+}
+
+// fold returns what a log adds up to, at its end. Where it adds up to nothing
+// at is zero, and head is no later than what was read, so that a generation
+// that begins meanwhile lies behind it and is not passed over.
+func (h *Hub) fold(ctx context.Context, conv string) (s State, at, head Position, err error) {
+	s, at, err = h.log.Fold(ctx, conv)
+	if err != nil || !at.IsZero() {
+		return s, at, at, err
+	}
+	if head, err = h.log.head(ctx, conv); err != nil || head.IsZero() {
+		return s, at, head, err
+	}
+	if s, at, err = h.log.Fold(ctx, conv); !at.IsZero() {
+		head = at
+	}
+	return s, at, head, err
 }
 
 // rolledBack reports whether a log ends before the store does: the store has
