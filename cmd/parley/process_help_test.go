@@ -211,15 +211,20 @@ func (w *procTail) String() string {
 	return string(w.buf)
 }
 
-// procFreeAddr returns an address that nobody listens on at the moment.
+// procFreeAddr returns an address that nobody listens on at the moment. It is
+// below the ports that the system gives to connections: a server that starts
+// again must find its own free.
 func procFreeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 12_000+rand.IntN(18_000)))
+		if err == nil {
+			defer ln.Close()
+			return ln.Addr().String()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no free port between 12000 and 30000")
+	return ""
 }
 
 // procUntil waits until something is so, looking every few milliseconds.

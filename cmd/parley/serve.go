@@ -51,6 +51,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer func() { _ = ln.Close() }()
+	ops, err := listenOps(ctx, s.OpsAddr)
+	if err != nil {
+		return err
+	}
 
 	documents, err := rag.New(db.Documents(), rag.Options{MaxBytes: s.MaxDocument})
 	if err != nil {
@@ -86,8 +90,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	greet(stdout, s, ln.Addr(), keys)
 	h.below = append(h.below, func(ctx context.Context) error { return addOwnDocuments(ctx, db, documents, log) })
-	if s.OpsAddr != "" {
-		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, s.OpsAddr, server, runner, log) })
+	if ops != nil {
+		defer func() { _ = ops.Close() }()
+		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, ops, server, runner, log) })
 	}
 	return h.live(ctx)
 }

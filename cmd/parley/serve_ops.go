@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -17,13 +18,25 @@ import (
 	"parley/gateway/run"
 )
 
+// listenOps returns nil if no address is set.
+func listenOps(ctx context.Context, addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("PARLEY_OPS_ADDR: %w", err)
+	}
+	return ln, nil
+}
+
 // serveOps serves metrics and profiles, on an address of their own: they are
 // for operators alone.
-func serveOps(ctx context.Context, addr string, server *gateway.Server, runner *run.Runner, log *slog.Logger) error {
-	srv := &http.Server{Addr: addr, Handler: opsMux(server, runner), ReadHeaderTimeout: 10 * time.Second}
+func serveOps(ctx context.Context, ln net.Listener, server *gateway.Server, runner *run.Runner, log *slog.Logger) error {
+	srv := &http.Server{Handler: opsMux(server, runner), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
-	log.Info("metrics and profiles", "url", "http://"+addr)
-	if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	log.Info("metrics and profiles", "url", "http://"+ln.Addr().String())
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("PARLEY_OPS_ADDR: %w", err)
 	}
 	return nil
