@@ -30,7 +30,8 @@ const (
 // the writer takes what follows from the rooms when the frame before is out.
 type conn struct {
 	s       *Server
-	ws      *websocket.Conn
+	ws      *websocket.Conn // reads, and writes what is not data
+	wire    *wire           // takes frames as they are
 	who     Principal
 	session string
 	ctx     context.Context // ends with the connection
@@ -61,8 +62,8 @@ type follow struct {
 	left   bool // guarded by conn.mu
 }
 
-func newConn(s *Server, ws *websocket.Conn, p Principal) *conn {
-	c := &conn{s: s, ws: ws, who: p, session: chat.NewID("s"), drained: make(chan struct{}), follows: map[string]*follow{}, beaten: time.Now()}
+func newConn(s *Server, ws *websocket.Conn, w *wire, p Principal) *conn {
+	c := &conn{s: s, ws: ws, wire: w, who: p, session: chat.NewID("s"), drained: make(chan struct{}), follows: map[string]*follow{}, beaten: time.Now()}
 	c.ctx, c.stop = context.WithCancel(s.ctx)
 	return c
 }
@@ -205,13 +206,13 @@ func (c *conn) next() ([]byte, *follow) {
 	return nil, nil
 }
 
-// writeFrame writes without a context of its own, which would cost as much as
-// the write: the sweep closes connections whose write takes too long.
+// writeFrame writes without a deadline of its own: the sweep closes
+// connections whose write takes too long.
 func (c *conn) writeFrame(frame []byte) bool {
 	c.mu.Lock()
 	c.since = time.Now()
 	c.mu.Unlock()
-	err := c.ws.Write(context.Background(), websocket.MessageText, frame)
+	_, err := c.wire.writeFrame(frame)
 	c.mu.Lock()
 	c.since = time.Time{}
 	if err != nil {
@@ -265,7 +266,7 @@ func (c *conn) sweep(now time.Time) {
 	c.mu.Lock()
 	c.beaten = now
 	c.mu.Unlock()
-	c.send(beatFrame)
+	c.send(encode(beat{frameBeat}))
 }
 
 func anyActive(follows []*follow) bool {

@@ -136,7 +136,7 @@ type snapEvent struct {
 
 func writeDelivery(w http.ResponseWriter, d chat.Delivery) error {
 	if d.Snapshot != nil {
-		_, err := fmt.Fprintf(w, "id: %s\nevent: snap\ndata: %s\n\n", d.At, encode(snapEvent{d.At, d.Reason, d.Snapshot}))
+		_, err := fmt.Fprintf(w, "id: %s\nevent: snap\ndata: %s\n\n", d.At, payload(snapEvent{d.At, d.Reason, d.Snapshot}))
 		return err
 	}
 	for _, e := range merged(d.Entries) {

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"math"
 
 	"parley/gateway/chat"
 	"parley/llm"
@@ -40,6 +42,7 @@ const (
 	framePong    = "pong"
 	frameSnap    = "snap"
 	frameBye     = "bye"
+	frameBeat    = "beat"
 )
 
 // A reply answers a command.
@@ -97,42 +100,76 @@ type bye struct {
 	RetryMs int64  `json:"retryMs"`
 }
 
-// beatFrame tells a client that the connection lives: a page cannot see
-// protocol pings.
-var beatFrame = []byte(`{"type":"beat"}`)
+// beat tells a client that the connection lives: a page cannot see protocol
+// pings.
+type beat struct {
+	Type string `json:"type"`
+}
 
-// EventFrame is the frame of one entry. A hub encodes it once for all
-// followers.
+// appendText appends the header of a text frame with a payload of n bytes, as
+// a server writes it: whole and unmasked (RFC 6455, section 5.2).
+func appendText(b []byte, n int) []byte {
+	const whole, text = 0x80, 0x1
+	b = append(b, whole|text)
+	switch {
+	case n < 126:
+		return append(b, byte(n))
+	case n <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+	}
+	return binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+}
+
+// maxHeader is the length of the longest header of a frame.
+const maxHeader = 10
+
+// The payload of an ev frame is these, with the conversation, whose id needs
+// no escaping, and the entries between them.
+const (
+	evBegin = `{"type":"ev","c":"`
+	evItems = `","items":[`
+	evEnd   = "]}"
+)
+
+// EventFrame is the whole WebSocket frame of one entry. A hub makes it once
+// for all followers, who write it as it is.
 func EventFrame(conv string, raw []byte) []byte {
-	b := make([]byte, 0, len(raw)+len(conv)+40)
-	b = append(b, `{"type":"ev","c":"`...)
-	b = append(b, conv...) // an id needs no escaping
-	b = append(b, `","items":[`...)
-	b = append(b, raw...)
-	return append(b, "]}"...)
+	return append(append(beginEvents(conv, len(raw)), raw...), evEnd...)
 }
 
 // eventsFrame is the frame of several entries.
 func eventsFrame(conv string, es []chat.Encoded) []byte {
-	n := 0
+	n := len(es) - 1
 	for _, e := range es {
-		n += len(e.Raw) + 1
+		n += len(e.Raw)
 	}
-	b := make([]byte, 0, n+len(conv)+40)
-	b = append(b, `{"type":"ev","c":"`...)
-	b = append(b, conv...)
-	b = append(b, `","items":[`...)
+	b := beginEvents(conv, n)
 	for i, e := range es {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = append(b, e.Raw...)
 	}
-	return append(b, "]}"...)
+	return append(b, evEnd...)
 }
 
-// encode writes a frame of Parley's own, which cannot fail.
+// beginEvents begins a frame with n bytes of entries.
+func beginEvents(conv string, n int) []byte {
+	n += len(evBegin) + len(conv) + len(evItems) + len(evEnd)
+	b := appendText(make([]byte, 0, maxHeader+n), n)
+	b = append(b, evBegin...)
+	b = append(b, conv...)
+	return append(b, evItems...)
+}
+
+// encode makes a frame of v.
 func encode(v any) []byte {
+	b := payload(v)
+	return append(appendText(make([]byte, 0, maxHeader+len(b)), len(b)), b...)
+}
+
+// payload writes a value of Parley's own, which cannot fail.
+func payload(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic("gateway: frame: " + err.Error())

@@ -9,20 +9,23 @@ import (
 	"net/http"
 )
 
-// The sizes of a WebSocket's buffers: what clients send is short, and a frame
-// of some pieces fits. net/http's are 4 KiB each, and most connections are
-// idle.
+// The sizes of a WebSocket's buffers: what clients send is short, and only
+// control frames, of 127 bytes at most, are written through one. net/http's
+// are 4 KiB each, and most connections are idle.
 const (
 	readBuffer  = 512
-	writeBuffer = 1 << 10
+	writeBuffer = 128
 )
 
-// smallHijacker hands out hijacked connections with small buffers: together
-// with a handler that returns, an idle connection costs half.
-type smallHijacker struct{ http.ResponseWriter }
+// A hijacker hands out a hijacked connection as a wire, with small buffers:
+// together with a handler that returns, an idle connection costs half.
+type hijacker struct {
+	http.ResponseWriter
+	wire *wire // set once hijacked
+}
 
 // Hijack implements [http.Hijacker].
-func (w smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h, ok := w.ResponseWriter.(http.Hijacker)
 	if !ok {
 		return nil, nil, errors.New("gateway: this connection cannot carry a WebSocket")
@@ -38,12 +41,13 @@ func (w smallHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	w.wire = &wire{Conn: c}
 	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(early)), c), max(n, readBuffer))
 	if _, err := r.Peek(n); err != nil {
 		return nil, nil, err
 	}
-	return c, bufio.NewReadWriter(r, bufio.NewWriterSize(c, writeBuffer)), nil
+	return w.wire, bufio.NewReadWriter(r, bufio.NewWriterSize(w.wire, writeBuffer)), nil
 }
 
 // Unwrap lets [http.ResponseController] find the writer below.
-func (w smallHijacker) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *hijacker) Unwrap() http.ResponseWriter { return w.ResponseWriter }

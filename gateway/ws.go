@@ -29,7 +29,8 @@ func (s *Server) webSocket(c echo.Context) error {
 	if err := s.conns.reserve(p.Owner); err != nil {
 		return err
 	}
-	ws, err := websocket.Accept(smallHijacker{c.Response().Writer}, c.Request(), &websocket.AcceptOptions{
+	h := &hijacker{ResponseWriter: c.Response().Writer}
+	ws, err := websocket.Accept(h, c.Request(), &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		InsecureSkipVerify: true, // the origin was checked, with the operator's list, before
 		CompressionMode:    websocket.CompressionDisabled,
@@ -40,7 +41,7 @@ func (s *Server) webSocket(c echo.Context) error {
 	}
 	c.Response().Committed = true
 	ws.SetReadLimit(int64(s.Limits.Frame))
-	conn := newConn(s, ws, p)
+	conn := newConn(s, ws, h.wire, p)
 	s.conns.add(conn)
 	s.wg.Go(conn.read)
 	return nil

@@ -26,6 +26,8 @@ type Agent struct {
 	MaxCalls int           // tool calls a turn; the rest fail: 16
 	Parallel int           // tool calls at the same time: 8
 	Retry    time.Duration // before the one retry of a turn that failed before its first piece: 500 ms
+
+	Pause func(ctx context.Context) // see [Request]; nil for none
 }
 
 // A Step is one thing that happens during a run. Exactly one of its fields is
@@ -114,7 +116,7 @@ func (r *agentRun) turn(last bool) (Message, error) {
 }
 
 func (r *agentRun) ask(last bool) (Message, error) {
-	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.set.Specs(), NoTools: last}
+	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.set.Specs(), NoTools: last, Pause: r.Pause}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}

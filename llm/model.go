@@ -28,6 +28,12 @@ type Request struct {
 	NoTools     bool         // Tools are known but must not be called now
 	Temperature *float64     // nil: the provider's default, not sent
 	MaxTokens   int          // of the answer; 0: the provider's default, not sent
+
+	// Pause, if set, is called when all that was read of the stream has been
+	// handed on and some of it was text, before the connection is read again:
+	// what comes meanwhile gathers in the connection's buffer, where it costs
+	// least. It returns early when ctx ends. Providers may leave it out.
+	Pause func(ctx context.Context)
 }
 
 // A Chunk is one piece of an answer. Any of its fields may be set.

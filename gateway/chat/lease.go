@@ -2,11 +2,12 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	fastjson "github.com/segmentio/encoding/json"
 )
 
 // A Lease is the right to write one conversation, and the only way to do it.
@@ -31,7 +32,8 @@ type Lease struct {
 	next    uint64 // the n of the next entry
 	state   State  // what has been put, sent or not
 	queue   []record
-	queued  int // bytes in queue
+	queued  int    // bytes in queue
+	buf     []byte // the last entry's encoding, its memory used again
 	busy    bool
 	doubted bool
 	offered bool
@@ -64,13 +66,16 @@ func (l *Lease) Put(run string, try int, ev Event) {
 
 // enqueue requires l.mu.
 func (l *Lease) enqueue(e Entry) {
-	b, err := json.Marshal(e)
+	b, err := fastjson.Append(l.buf[:0], &e, fastjson.SortMapKeys)
 	if err != nil { // nothing that is put can fail to encode
 		panic(fmt.Sprintf("chat: entry of %s: %v", l.Conversation, err))
 	}
 	l.queue = append(l.queue, record{e.At, string(b)})
 	l.queued += len(b)
 	l.next++
+	if l.buf = b; cap(b) > maxBell { // for pieces, not for snapshots
+		l.buf = nil
+	}
 }
 
 // offer reports whether the publisher must be told. It requires l.mu.

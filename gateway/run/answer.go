@@ -149,7 +149,9 @@ func (a *answer) goOn(ctx context.Context) error {
 		}
 		return nil
 	}
-	for step, err := range a.r.agent.Run(ctx, msgs, &guarded{a, set}) {
+	agent := *a.r.agent
+	agent.Pause = a.r.pacer.pause()
+	for step, err := range agent.Run(ctx, msgs, &guarded{a, set}) {
 		if err == nil {
 			err = a.step(ctx, step, set)
 		}

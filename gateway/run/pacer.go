@@ -32,6 +32,34 @@ func (p *pacer) add(w *writer) {
 	}
 }
 
+// pause returns a function that waits until shortly before the next tick, for
+// the one goroutine that reads a model's stream: what it reads then goes out
+// on the tick. A stream costs a read for each tick instead of one, and one in
+// vain, for each piece.
+func (p *pacer) pause() func(ctx context.Context) {
+	if p.every <= 0 {
+		return nil
+	}
+	var t *time.Timer
+	return func(ctx context.Context) {
+		now := time.Duration(time.Now().UnixNano())
+		wait := p.every - (now+p.every/lead)%p.every
+		if t == nil {
+			t = time.NewTimer(wait)
+		} else {
+			t.Reset(wait)
+		}
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+	}
+}
+
+// lead is the part of the time between two ticks by which a stream is read
+// ahead of the tick.
+const lead = 8
+
 func (p *pacer) run(ctx context.Context) {
 	for {
 		select {

@@ -3,6 +3,6 @@
 // right and broken, with the outcome that each must have.
 //
 // Everything here is a real HTTP server. It starts no goroutines but those of
-// net/http and waits by the clock of whoever calls it, so that it runs inside
+// net/http and of its pipes, and waits by the clock of whoever calls it, so that it runs inside
 // a [testing/synctest] bubble too, over [NewPipeServer].
 package llmtest

@@ -61,7 +61,7 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	near, far := net.Pipe()
 	select {
 	case l.conns <- far:
-		return near, nil
+		return newSlack(near), nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	case <-ctx.Done():

@@ -133,7 +133,7 @@ func (o *OpenAIModel) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm
 	return func(yield func(llm.Chunk, error) bool) {
 		w := newWatch(ctx, o.limits.Total)
 		defer w.stop()
-		s := &openaiStream{o: o, w: w, yield: yield, calls: callList{limit: o.limits.MaxLine}}
+		s := &openaiStream{o: o, w: w, yield: yield, pause: req.Pause, calls: callList{limit: o.limits.MaxLine}}
 		err := s.run(req)
 		if err == nil || errors.Is(err, errStopped) {
 			return

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	fastjson "github.com/segmentio/encoding/json"
+
 	"parley/llm"
 )
 
@@ -113,7 +115,7 @@ func unquote(b []byte) (s string, err error) {
 func (s *openaiStream) decode(data []byte) (llm.Chunk, error) {
 	clear(s.choices[:cap(s.choices)]) // the decoder would leave old fields in reused elements
 	c := openaiChunk{Choices: s.choices[:0]}
-	if err := json.Unmarshal(data, &c); err != nil {
+	if err := fastjson.Unmarshal(data, &c); err != nil { // reads every piece of every answer
 		return llm.Chunk{}, &llm.Error{Kind: llm.Malformed, Message: "a chunk of the stream is not the protocol", Err: err}
 	}
 	if present(c.Error) || c.ErrType != "" || isComplaint(&c, data) {

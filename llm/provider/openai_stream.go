@@ -3,6 +3,7 @@ package provider
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -37,6 +38,10 @@ type openaiStream struct {
 	refused bool
 
 	choices []openaiChoice // of the last chunk, its memory used again
+
+	pause func(context.Context) // see [llm.Request]
+	text  bool                  // the last event had some
+	taken int                   // bytes of events since the last pause
 }
 
 // run asks and hands on the answer. It returns nil after the final chunk.
@@ -83,11 +88,13 @@ func firstByte(r *bufio.Reader) byte {
 // read hands on pieces until the answer is whole.
 func (s *openaiStream) read(events *sseReader) error {
 	for {
+		s.breathe(events)
 		ev, err := events.next()
 		s.w.came()
 		if err != nil {
 			return s.ended(err)
 		}
+		s.taken += len(ev.data)
 		if string(bytes.TrimSpace(ev.data)) == "[DONE]" {
 			s.setDone()
 			return nil
@@ -101,6 +108,21 @@ func (s *openaiStream) read(events *sseReader) error {
 			s.w.expect(s.o.limits.Idle)
 		}
 	}
+}
+
+// maxTaken is how much is taken of a stream without a pause: a pause that
+// lets the buffer fill would slow down a fast model.
+const maxTaken = 3 << 10
+
+// breathe pauses where the caller wants it.
+func (s *openaiStream) breathe(events *sseReader) {
+	if s.pause == nil || !s.text || events.r.Buffered() > 0 {
+		return
+	}
+	if s.taken < maxTaken {
+		s.pause(s.w.ctx)
+	}
+	s.taken = 0
 }
 
 // ended judges the end of a stream that came without [DONE].
@@ -127,6 +149,7 @@ func (s *openaiStream) take(ev sseEvent) error {
 		return s.o.failure(ev.data, 0)
 	}
 	piece, err := s.decode(ev.data)
+	s.text = piece.Text != "" || piece.Reasoning != ""
 	if err != nil && ev.cut {
 		return s.ended(io.EOF)
 	}
