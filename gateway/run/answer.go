@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -18,6 +20,8 @@ type answer struct {
 	try     int
 	started time.Time
 	w       *writer
+	msgs    []llm.Message // what the model is shown
+	set     *tools.Set
 	usage   llm.Usage
 	finish  llm.Finish
 }
@@ -74,7 +78,7 @@ func (a *answer) resume(ctx context.Context) error {
 	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
 	a.announce(known)
-	if err := a.archiveStart(ctx); err != nil {
+	if err := a.prepare(ctx); err != nil {
 		return err
 	}
 	if a.try > a.r.o.MaxTries {
@@ -111,6 +115,23 @@ func (a *answer) title() string {
 	return Title(a.it.Message.Content)
 }
 
+// prepare stores that the run has begun, and reads meanwhile what the agent
+// needs: somebody waits for the first word.
+func (a *answer) prepare(ctx context.Context) error {
+	var both errgroup.Group
+	both.Go(func() error { return a.archiveStart(ctx) })
+	both.Go(func() error {
+		return a.patiently(ctx, func(ctx context.Context) (err error) {
+			if a.msgs, err = a.messages(ctx); err != nil {
+				return err
+			}
+			a.set, err = a.r.toolbox.Set(ctx)
+			return err
+		})
+	})
+	return both.Wait()
+}
+
 func (a *answer) archiveStart(ctx context.Context) error {
 	return a.archiveSoFar(ctx, &chat.RunRecord{ID: a.it.Run, Status: chat.RunRunning, Try: a.try})
 }
@@ -131,19 +152,7 @@ func (a *answer) converse(ctx context.Context) error {
 
 // goOn runs the agent from wherever the conversation stands.
 func (a *answer) goOn(ctx context.Context) error {
-	var msgs []llm.Message
-	var set *tools.Set
-	err := a.patiently(ctx, func(ctx context.Context) (err error) {
-		if msgs, err = a.messages(ctx); err != nil {
-			return err
-		}
-		set, err = a.r.toolbox.Set(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if m := said(msgs, a.it.Run); m != nil { // all but its end was written
+	if m := said(a.msgs, a.it.Run); m != nil { // all but its end was written
 		if m.Metadata != nil {
 			a.finish = m.Metadata.Parley.Finish
 		}
@@ -151,9 +160,9 @@ func (a *answer) goOn(ctx context.Context) error {
 	}
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
-	for step, err := range agent.Run(ctx, msgs, &guarded{a, set}) {
+	for step, err := range agent.Run(ctx, a.msgs, &guarded{a, a.set}) {
 		if err == nil {
-			err = a.step(ctx, step, set)
+			err = a.step(ctx, step, a.set)
 		}
 		if err != nil {
 			return err
