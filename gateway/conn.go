@@ -39,7 +39,7 @@ type conn struct {
 
 	mu      sync.Mutex // guards all below
 	replies [][]byte
-	drained chan struct{} // closed, and replaced, when replies have gone out
+	drained chan struct{} // closed, and forgotten, when a reply has gone out; nil while nobody waits
 	follows map[string]*follow
 	ready   []*follow // may have something to take
 	writing bool      // the writer exists
@@ -63,7 +63,7 @@ type follow struct {
 }
 
 func newConn(s *Server, ws *websocket.Conn, w *wire, p Principal) *conn {
-	c := &conn{s: s, ws: ws, wire: w, who: p, session: chat.NewID("s"), drained: make(chan struct{}), follows: map[string]*follow{}, beaten: time.Now()}
+	c := &conn{s: s, ws: ws, wire: w, who: p, session: chat.NewID("s"), follows: map[string]*follow{}, beaten: time.Now()}
 	c.ctx, c.stop = context.WithCancel(s.ctx)
 	return c
 }
@@ -79,16 +79,26 @@ func (c *conn) send(frame []byte) {
 	c.startWriter()
 }
 
+// drain returns a channel that is closed when a reply has gone out. It
+// requires c.mu.
+func (c *conn) drain() chan struct{} {
+	if c.drained == nil {
+		c.drained = make(chan struct{})
+	}
+	return c.drained
+}
+
 // room waits until few enough answers wait, so that a client that sends and
 // does not read is no longer read. It reports false when the connection ends.
 func (c *conn) room() bool {
 	for {
 		c.mu.Lock()
-		n, drained := len(c.replies), c.drained
-		c.mu.Unlock()
-		if n < maxReplies {
+		if len(c.replies) < maxReplies {
+			c.mu.Unlock()
 			return true
 		}
+		drained := c.drain()
+		c.mu.Unlock()
 		select {
 		case <-drained:
 		case <-c.ctx.Done():
@@ -190,8 +200,10 @@ func (c *conn) next() ([]byte, *follow) {
 		if c.replies = c.replies[1:]; len(c.replies) == 0 {
 			c.replies = nil
 		}
-		close(c.drained)
-		c.drained = make(chan struct{})
+		if c.drained != nil {
+			close(c.drained)
+			c.drained = nil
+		}
 		return frame, nil
 	}
 	if len(c.ready) > 0 && !c.leaving {

@@ -154,7 +154,7 @@ func (c *conn) flush(most time.Duration) {
 	defer t.Stop()
 	for {
 		c.mu.Lock()
-		idle, drained := len(c.replies) == 0 && c.since.IsZero() || c.ended, c.drained
+		idle, drained := len(c.replies) == 0 && c.since.IsZero() || c.ended, c.drain()
 		c.mu.Unlock()
 		if idle {
 			return

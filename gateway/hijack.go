@@ -42,7 +42,11 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	w.wire = &wire{Conn: c}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(early)), c), max(n, readBuffer))
+	var in io.Reader = c
+	if n > 0 {
+		in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), c)
+	}
+	r := bufio.NewReaderSize(in, max(n, readBuffer))
 	if _, err := r.Peek(n); err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,31 +106,42 @@ func (p *player) expect(name, line string) {
 	if err := json.Unmarshal([]byte(line), &want); err != nil {
 		p.Fatalf("%v: %s", err, line)
 	}
-	got := p.next(name, line)
+	object, _ := want.(map[string]any)
+	_, answer := object["id"]
+	got := p.next(name, line, answer)
 	if err := p.match(want, got, ""); err != nil {
 		b, _ := json.Marshal(got)
 		p.Fatalf("server %s: %v\n got %s\nwant %s", name, err, b, line)
 	}
 }
 
-// next returns the next frame of a tab that is no beat.
-func (p *player) next(name, want string) any {
-	tb := p.tabs[name]
-	for len(p.read[name]) == 0 {
-		var f frame
-		tb.wait(want, func() bool {
-			ok := len(tb.frames) > p.seen[name]
-			if ok {
-				f = tb.frames[p.seen[name]]
+// next returns the next frame of a tab that is no beat: the next answer to a
+// command, or the next of the others. An answer and the events that follow
+// from the command are on their way at the same time.
+func (p *player) next(name, want string, answer bool) any {
+	for {
+		for i, f := range p.read[name] {
+			if _, has := f.(map[string]any)["id"]; has == answer {
+				p.read[name] = slices.Delete(p.read[name], i, i+1)
+				return f
 			}
-			return ok
-		})
-		p.seen[name]++
-		p.read[name] = singles(f.raw)
+		}
+		p.read[name] = append(p.read[name], singles(p.frame(name, want).raw)...)
 	}
-	got := p.read[name][0]
-	p.read[name] = p.read[name][1:]
-	return got
+}
+
+// frame returns the next frame of a tab, which is waited for.
+func (p *player) frame(name, want string) (f frame) {
+	tb := p.tabs[name]
+	tb.wait(want, func() bool {
+		ok := len(tb.frames) > p.seen[name]
+		if ok {
+			f = tb.frames[p.seen[name]]
+		}
+		return ok
+	})
+	p.seen[name]++
+	return f
 }
 
 // singles decodes a frame, an ev of several items as several.

@@ -9,8 +9,9 @@ import (
 // A Follower reads one conversation from a position of its own, at its own
 // pace. Take must not be called concurrently with itself.
 type Follower struct {
-	room *room
-	wake func()
+	room  *room
+	wake  func()
+	place int // among the room's followers; guarded by its mu
 
 	// Owned by whoever calls Take; at is also read by the room under its mu.
 	at      Position

@@ -133,13 +133,13 @@ func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
 	r := h.rooms[conv]
 	fresh := r == nil
 	if fresh {
-		r = &room{hub: h, conv: conv, followers: map[*Follower]struct{}{}}
+		r = &room{hub: h, conv: conv}
 		r.listener = &listener{message: r.bell, joined: r.joined}
 		h.rooms[conv] = r
 	}
 	f := &Follower{room: r, wake: wake, at: at, fresh: at.IsZero()}
 	r.mu.Lock()
-	r.followers[f] = struct{}{}
+	r.add(f)
 	r.mu.Unlock()
 	if fresh { // not before it has a follower: a room without any has been left
 		h.wg.Go(func() { h.tune(conv) })
@@ -152,7 +152,7 @@ func (h *Hub) leave(f *Follower) {
 	defer h.mu.Unlock()
 	r := f.room
 	r.mu.Lock()
-	delete(r.followers, f)
+	r.remove(f)
 	empty := len(r.followers) == 0
 	r.mu.Unlock()
 	if empty && h.rooms[r.conv] == r {

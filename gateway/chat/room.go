@@ -27,9 +27,9 @@ type room struct {
 	conv     string
 	listener *listener
 
-	mu        sync.Mutex // guards all below; never held across a Redis call
-	followers map[*Follower]struct{}
-	base      Position // the ring begins behind it
+	mu        sync.Mutex  // guards all below; never held across a Redis call
+	followers []*Follower // in no order; each knows its place
+	base      Position    // the ring begins behind it
 	ring      []ringItem
 	size      int // bytes of ring
 	head      Position
@@ -172,8 +172,26 @@ func (r *room) push(it ringItem) {
 
 func (it *ringItem) size() int { return len(it.raw) + len(it.framed) + len(it.snap) }
 
+// add requires r.mu.
+func (r *room) add(f *Follower) {
+	f.place = len(r.followers)
+	r.followers = append(r.followers, f)
+}
+
+// remove requires r.mu. It may be called again.
+func (r *room) remove(f *Follower) {
+	last := len(r.followers) - 1
+	if f.place > last || r.followers[f.place] != f {
+		return
+	}
+	r.followers[f.place] = r.followers[last]
+	r.followers[f.place].place = f.place
+	r.followers[last] = nil
+	r.followers = r.followers[:last]
+}
+
 func (r *room) wakeAll() {
-	for f := range r.followers {
+	for _, f := range r.followers {
 		f.wake()
 	}
 }
@@ -202,7 +220,7 @@ func (r *room) idle() {
 	if r.active || len(r.ring) == 0 {
 		return
 	}
-	for f := range r.followers {
+	for _, f := range r.followers {
 		if f.at != r.head {
 			return
 		}
