@@ -15,7 +15,8 @@ type Follower struct {
 
 	// Owned by whoever calls Take; at is also read by the room under its mu.
 	at      Position
-	rest    Position // where the last snapshot put it
+	rest    Position // where the last snapshot put it; like lost also read by the room
+	lost    bool     // there it waits for a generation that was asked for
 	fresh   bool     // has nothing yet
 	checked bool     // at is known to have been in the log
 }
@@ -148,7 +149,7 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error) {
 	v, err := f.room.hub.snapshot(ctx, f.room.conv)
 	if err == nil && v.lost {
-		err = f.room.heal(ctx)
+		err = f.room.heal(ctx, v.at.Generation)
 	}
 	if err != nil {
 		return Delivery{}, err
@@ -158,7 +159,7 @@ func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error
 		return Delivery{}, err
 	}
 	f.room.mu.Lock()
-	f.at, f.rest, f.fresh, f.checked = v.at, v.at, false, true
+	f.at, f.rest, f.lost, f.fresh, f.checked = v.at, v.at, v.lost, false, true
 	f.room.mu.Unlock()
 	return Delivery{At: v.at, Snapshot: b, Reason: reason, First: v.first(), More: true}, nil
 }

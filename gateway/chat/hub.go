@@ -87,9 +87,10 @@ func (h *Hub) Run(ctx context.Context) error {
 // with the store, which may know that it has ended.
 const silence = 10 * time.Second
 
-// checkHeads looks at all logs with an active run in one batch.
+// checkHeads looks in one batch at all logs with an active run, and at those
+// that a follower waits to be healed.
 func (h *Hub) checkHeads(ctx context.Context) {
-	rooms := h.activeRooms()
+	rooms := h.anxiousRooms()
 	if len(rooms) == 0 {
 		return
 	}
@@ -109,14 +110,21 @@ func (h *Hub) checkHeads(ctx context.Context) {
 		if r.silent() {
 			h.wg.Go(r.recheck)
 		}
+		if gen, ok := r.waits(); ok {
+			h.wg.Go(func() {
+				ctx, cancel := context.WithTimeout(h.ctx, 5*time.Second)
+				defer cancel()
+				_ = r.heal(ctx, gen) // what fails is tried again at the next look
+			})
+		}
 	}
 }
 
-func (h *Hub) activeRooms() (rooms []*room) {
+func (h *Hub) anxiousRooms() (rooms []*room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range h.rooms {
-		if r.isActive() {
+		if _, waits := r.waits(); waits || r.isActive() {
 			rooms = append(rooms, r)
 		}
 	}
@@ -220,6 +228,11 @@ func (h *Hub) view(ctx context.Context, conv string) (view, error) {
 		return view{}, err
 	}
 	stored, from, err := h.o.Cold(ctx, conv)
+	if err == nil && !at.IsZero() && rolledBack(s, at, stored, from) { // or the log has grown since it was read
+		if s, at, head, err = h.fold(ctx, conv); err != nil {
+			return view{}, err
+		}
+	}
 	if !at.IsZero() && (err != nil || !rolledBack(s, at, stored, from)) {
 		return view{State: s, at: at}, nil // also if the store is away
 	}

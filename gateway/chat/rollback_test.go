@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/gateway/chat"
+	"parley/llm"
 )
 
 func TestRollbacks(t *testing.T) {
@@ -331,4 +332,38 @@ func TestSilentRunIsComparedWithTheStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a follower waits for is asked for again: whoever was asked may not have
+// heard it, also when nothing goes on in the conversation.
+func TestHealIsAskedForAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+		w := newWorld(t, client)
+		a, b := w.start(nil), w.start(nil)
+		it := w.ask("conv", "r1")
+		l := a.claim("conv")
+		begin(l, it)
+		say(l, "r1", "m", "half", true, true)
+		w.flush(l)
+		s := l.State()
+		for _, e := range []chat.Entry{event("r1", chat.TextStart, "n"), piece("r1", "n", "the rest"), event("r1", chat.TextEnd, "n")} {
+			s.Apply(e)
+		}
+		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages}); err != nil {
+			t.Fatal(err)
+		}
+		l.Stop()
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		f.sees("user:question r1 assistant:half assistant:the rest")
+		w.rdb.FlushAll(w.ctx())
+		_, _, _, due := chat.KeysOf("conv")
+		time.Sleep(5 * time.Second)
+		if w.rdb.ZCard(w.ctx(), due).Val() == 0 {
+			t.Fatal("nobody does anything about it")
+		}
+		l = b.claim("conv")
+		l.Put("r2", 1, chat.Event{Type: chat.MessageSaid, Said: &llm.Message{ID: "q2", Role: llm.User, Content: "question r2"}})
+		w.flush(l)
+		f.sees("user:question r1 assistant:half assistant:the rest user:question r2")
+	})
 }

@@ -38,7 +38,8 @@ type room struct {
 	again     bool      // a bell came while syncing
 	active    bool      // a run goes on
 	heard     time.Time // when the last entry came, or the log was compared with the store
-	healed    time.Time
+	healed    time.Time // when a new generation was last asked for
+	ill       uint64    // and instead of which one
 }
 
 // joined is told by the bus that bells will be heard from now on: what was

@@ -2,8 +2,8 @@ package chat
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -58,7 +58,7 @@ func (r *room) read() (whole bool, err error) {
 			return true, err
 		}
 		if !r.take(rs) {
-			return false, r.heal(ctx)
+			return false, r.heal(ctx, rs[len(rs)-1].at.Generation)
 		}
 		from = rs[len(rs)-1].at
 	}
@@ -108,7 +108,7 @@ func (r *room) compare(ctx context.Context, rs []record) error {
 	if err != nil || !at.Before(head) && !rolledBack(s, at, stored, from) {
 		return nil // without the store the log is all that there is
 	}
-	return r.heal(ctx)
+	return r.heal(ctx, max(at.Generation, head.Generation))
 }
 
 // recheck compares the log of a run of which nothing more came.
@@ -125,7 +125,7 @@ func (r *room) recheck() {
 func (r *room) cold(ctx context.Context) error {
 	at, err := r.hub.log.head(ctx, r.conv)
 	if err == nil && !at.IsZero() {
-		err = r.heal(ctx)
+		err = r.heal(ctx, at.Generation)
 	}
 	if err != nil {
 		return err
@@ -160,20 +160,34 @@ func (r *room) take(rs []record) bool {
 	return whole
 }
 
-// heal asks the conversation's writer for a new generation, at most twice a
-// second.
-func (r *room) heal(ctx context.Context) error {
+// heal asks the conversation's writer for a new generation instead of one that
+// cannot be believed, at most twice a second. That one was asked for before
+// says nothing of a later generation.
+func (r *room) heal(ctx context.Context, gen uint64) error {
 	r.mu.Lock()
 	now := time.Now()
-	if now.Sub(r.healed) < 500*time.Millisecond {
+	if gen <= r.ill && now.Sub(r.healed) < 500*time.Millisecond {
 		r.mu.Unlock()
 		return nil
 	}
-	r.healed = now
+	r.ill, r.healed = gen, now
 	r.mu.Unlock()
-	id := "heal." + strconv.FormatInt(now.UnixMilli()/500, 10)
+	id := fmt.Sprintf("heal.%d.%d", gen, now.UnixMilli()/500)
 	_, err := r.hub.inbox.Post(ctx, r.conv, Item{ID: id, Kind: Heal})
 	return err
+}
+
+// waits returns the generation that a follower waits to be replaced, if one
+// does: whoever was asked for that may not have heard it.
+func (r *room) waits() (gen uint64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.followers {
+		if f.lost && f.at == f.rest {
+			gen, ok = max(gen, f.at.Generation), true
+		}
+	}
+	return gen, ok
 }
 
 // find returns the place in the ring of what a follower at p needs next, and
