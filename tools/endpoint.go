@@ -55,12 +55,15 @@ type Endpoint struct {
 	Request
 	// In says where an argument goes that no template uses: "path",
 	// "query", "query-list" (a list as a,b,c and not as a=1&a=2), "header",
-	// "property" (of a JSON body) or "body" (the whole body), each with
+	// "cookie", "property" (of a JSON body) or "body" (the whole body), each with
 	// ":name" behind it if the name on the wire is another. Parameters not
 	// named here go to the path if the URL has them, else to the query for
 	// GET, HEAD and DELETE and where there is a whole body, else into the
 	// body. A list in a query repeats its key, an object becomes a[b]=c.
 	In map[string]string `json:"in,omitempty"`
+
+	Style map[string]Style `json:"style,omitempty"` // by parameter: how it is written in path, query, header or cookie
+	Parts map[string]Style `json:"parts,omitempty"` // by member of a form or multipart body: how that is written
 
 	Steps  []Step          `json:"steps,omitempty"`  // instead of a request
 	Result json.RawMessage `json:"result,omitempty"` // a JSON template that stands for the answer; of steps only
@@ -70,6 +73,16 @@ type Endpoint struct {
 	MaxBytes  int    `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
 	Select    string `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
 	Sources   string `json:"sources,omitempty"`   // JSON Pointer to passages shaped like [Source]
+
+	Import *Import `json:"import,omitempty"` // where it was imported from, nil if it was declared by hand
+}
+
+// An Import says which operation of which document an [Endpoint] was made
+// from, so that a later import of the document finds it again.
+type Import struct {
+	From      string `json:"from"`      // the document's address, or its title and host
+	Operation string `json:"operation"` // method and path, as in "GET /pets/{petId}"
+	Revision  string `json:"revision"`  // of what the document declares of it
 }
 
 // A Request is one HTTP request with templates in it.
@@ -85,7 +98,7 @@ type Request struct {
 	SecretQuery map[string]string `json:"secretQuery,omitempty"`
 
 	Body     json.RawMessage `json:"body,omitempty"`     // a JSON template
-	BodyType string          `json:"bodyType,omitempty"` // "json", the default, "form" or "text"
+	BodyType string          `json:"bodyType,omitempty"` // "json", the default, "form", "text", "multipart" or a media type
 }
 
 // A FieldError says which field of an [Endpoint] is wrong. Its text holds no

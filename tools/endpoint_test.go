@@ -81,7 +81,7 @@ func TestDecodeEndpointNamesTheFault(t *testing.T) {
 		"path template unknown":       {url("https://api.example/{c}"), "url"},
 		"port no number":              {url("https://api.example:http/"), "url"},
 		"in: unknown parameter":       {in(`{"z":"query"}`), "in.z"},
-		"in: unknown place":           {in(`{"a":"cookie"}`), "in.a"},
+		"in: unknown place":           {in(`{"a":"trailer"}`), "in.a"},
 		"in: path without template":   {in(`{"a":"path"}`), "in.a"},
 		"in: a secret's header":       {in(`{"a":"header:X-Key"}`), "in.a"},
 		"in: Authorization":           {in(`{"a":"header:authorization"}`), "in.a"},

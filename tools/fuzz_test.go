@@ -58,6 +58,47 @@ func FuzzURLTemplate(f *testing.F) {
 	})
 }
 
+// Whatever values a style writes, the URL keeps its scheme, host and number of
+// segments, and each argument its own members of the query.
+func FuzzStyles(f *testing.F) {
+	for _, v := range []string{"Oslo", "", ".", "..", "a/b", "%2e", "?x=1", "#f", "&q=2", "\r\n", ";a=b", ",", "\x00", "\xff", "="} {
+		f.Add(v, v, uint8(0))
+		f.Add("k", v, uint8(13))
+	}
+	f.Fuzz(func(t *testing.T, key, v string, n uint8) {
+		style := Style{Style: stylesOf("path")[n%3], Explode: n&8 > 0}
+		inQuery := Style{Style: stylesOf("query")[n%5], Explode: n&8 > 0, AllowReserved: n&16 > 0}
+		q := &request{
+			base: "https://api.example", path: []template{{{lit: "v1"}}, {{name: "p"}}, {{lit: "end"}}},
+			styles: map[string]styled{"p": {"p", "p", style}}, styled: []styled{{"q", "q", inQuery}},
+		}
+		for _, arg := range []any{v, []any{v, "x"}, map[string]any{key: v}} {
+			u, err := q.target(values{"p": arg, "q": arg}, nil)
+			if err != nil {
+				continue
+			}
+			wire, err := url.Parse(u.String())
+			if err != nil {
+				t.Fatalf("%q is no URL: %v", u, err)
+			}
+			segments := strings.Split(wire.EscapedPath(), "/")
+			if wire.Host != "api.example" || len(segments) != 4 || dots(segments[2]) || wire.Fragment != "" {
+				t.Errorf("%q %q lead to %s", key, v, wire)
+			}
+			members, err := url.ParseQuery(wire.RawQuery)
+			if err != nil {
+				t.Fatalf("%q %q make no query: %v", key, v, err)
+			}
+			_, isObject := arg.(map[string]any)
+			for name := range members {
+				if name != "q" && !strings.HasPrefix(name, "q[") && (!isObject || name != key) {
+					t.Errorf("%q %q have another member %q: %s", key, v, name, wire)
+				}
+			}
+		}
+	})
+}
+
 // What decodes can be compiled, shown and decoded again.
 func FuzzDecodeEndpoint(f *testing.F) {
 	f.Add(weatherJSON)

@@ -98,6 +98,9 @@ func (e *Endpoint) compileSingle(p *plan) error {
 	if err := e.place(q, p.params); err != nil {
 		return err
 	}
+	if err := e.styleParts(q); err != nil {
+		return err
+	}
 	p.steps = []planStep{{request: q}}
 	for _, name := range q.names() {
 		if _, ok := p.params.props[name]; !ok && !p.params.open {
@@ -109,8 +112,8 @@ func (e *Endpoint) compileSingle(p *plan) error {
 
 func (e *Endpoint) compileSteps(p *plan) error {
 	r := e.Request
-	if r.URL != "" || r.Method != "" || len(r.Query)+len(r.Headers)+len(r.SecretQuery)+len(r.Body)+len(e.In) > 0 {
-		return faultf("steps", "stand instead of method, url, query, headers, body and in: move those into a step")
+	if r.URL != "" || r.Method != "" || len(r.Query)+len(r.Headers)+len(r.SecretQuery)+len(r.Body)+len(e.In)+len(e.Style)+len(e.Parts) > 0 {
+		return faultf("steps", "stand instead of method, url, query, headers, body, in, style and parts: move those into a step")
 	}
 	if len(e.Steps) > maxSteps {
 		return faultf("steps", "must not be more than %d", maxSteps)
@@ -279,12 +282,87 @@ func (e *Endpoint) place(q *request, params *schema) error {
 		if !declared {
 			where = byDefault
 		}
-		if err := q.placeOne(name, where); err != nil {
-			return faultf("in."+oneLine(name, 80), "%v", err)
+		if err := e.placeStyled(q, name, where); err != nil {
+			return err
+		}
+	}
+	for name := range e.Style {
+		if !slices.ContainsFunc(q.names(), func(n string) bool { return n == name }) {
+			return faultf("style."+oneLine(name, 80), "is not among the parameters")
 		}
 	}
 	if byDefault == "property" && q.body == nil && params.open {
 		q.body = map[string]any{}
+	}
+	return nil
+}
+
+// placeStyled places a parameter, in its style if it has one.
+func (e *Endpoint) placeStyled(q *request, name, where string) error {
+	style, ok := e.Style[name]
+	kind, _, _ := strings.Cut(where, ":")
+	if !ok && kind != "cookie" {
+		if err := q.placeOne(name, where); err != nil {
+			return faultf("in."+oneLine(name, 80), "%v", err)
+		}
+		return nil
+	}
+	style, err := style.in(kind)
+	if err != nil {
+		return faultf("style."+oneLine(name, 80), "%v", err)
+	}
+	if err := q.placeIn(name, where, style); err != nil {
+		return faultf("in."+oneLine(name, 80), "%v", err)
+	}
+	return nil
+}
+
+// placeIn is placeOne with a style that is right there.
+func (q *request) placeIn(name, where string, style Style) error {
+	kind, wire, renamed := strings.Cut(where, ":")
+	if !renamed {
+		wire = name
+	}
+	s := styled{wire, name, style}
+	switch {
+	case strings.ContainsAny(name, "{},"):
+		return errors.New("the name must not hold { } or a comma")
+	case kind == "query":
+		q.styled = append(q.styled, s)
+		return nil
+	case kind == "cookie" && !httpguts.ValidHeaderFieldName(wire):
+		return fmt.Errorf("%q is not a valid name of a cookie", oneLine(wire, 80))
+	case kind == "cookie":
+		q.cookies = append(q.cookies, s)
+		return nil
+	}
+	if q.styles == nil {
+		q.styles = map[string]styled{}
+	}
+	q.styles[name] = s
+	return q.placeOne(name, where)
+}
+
+// styleParts gives the members of a form their styles.
+func (e *Endpoint) styleParts(q *request) error {
+	if len(e.Parts) == 0 {
+		return nil
+	}
+	kind, _, _ := kindOfBody(q.bodyType)
+	q.parts = map[string]Style{}
+	for name, style := range e.Parts {
+		field := "parts." + oneLine(name, 80)
+		err := style.checkContent()
+		switch {
+		case kind == formBody:
+			style, err = style.in("query")
+		case kind != multipartBody:
+			err = errors.New("is for bodies of type form or multipart")
+		}
+		if err != nil {
+			return faultf(field, "%v", err)
+		}
+		q.parts[name] = style
 	}
 	return nil
 }
@@ -309,7 +387,7 @@ func (q *request) placeOne(name, where string) error {
 	case "property", "body":
 		return q.placeInBody(where == "body", wire, value)
 	default:
-		return errors.New("must be path, query, query-list, header, property or body")
+		return errors.New("must be path, query, query-list, header, cookie, property or body")
 	}
 	return nil
 }
@@ -319,8 +397,8 @@ func (q *request) placeInPath(name, wire string) error {
 	found := false
 	for _, t := range q.path {
 		for i := range t {
-			if t[i].name == wire {
-				t[i].name, found = name, true
+			if t[i].name == wire && !t[i].placed {
+				t[i].name, t[i].placed, found = name, true, true
 			}
 		}
 	}

@@ -27,6 +27,11 @@ type request struct {
 	secrets  map[string]string // in the query
 	body     any               // a parsed tree, nil for none
 	bodyType string
+
+	styled  []styled          // of the query
+	cookies []styled          // from arguments
+	styles  map[string]styled // of values in the path and in headers
+	parts   map[string]Style  // of the body's members
 }
 
 // A field is a named value of a query or of headers.
@@ -47,8 +52,8 @@ func compileRequest(r *Request, at string) (*request, error) {
 	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, q.method) {
 		return nil, faultf(at+"method", "must be GET, HEAD, POST, PUT, PATCH or DELETE")
 	}
-	if !slices.Contains([]string{"json", "form", "text"}, q.bodyType) {
-		return nil, faultf(at+"bodyType", "must be json, form or text")
+	if _, _, err := kindOfBody(q.bodyType); err != nil {
+		return nil, faultf(at+"bodyType", "%v", err)
 	}
 	if err := q.compileURL(r.URL); err != nil {
 		return nil, faultf(at+"url", "%v", err)
@@ -153,7 +158,8 @@ func (q *request) compileBody(raw []byte, at string) error {
 	if err != nil {
 		return faultf(at+"body", "%v", err)
 	}
-	if _, isObject := doc.(map[string]any); q.bodyType == "form" && !isObject {
+	kind, _, _ := kindOfBody(q.bodyType)
+	if _, isObject := doc.(map[string]any); (kind == formBody || kind == multipartBody) && !isObject {
 		return faultf(at+"body", "must be an object to be sent as a form")
 	}
 	return nil
@@ -198,6 +204,9 @@ func (q *request) names() (names []string) {
 	for _, f := range slices.Concat(q.query, q.headers) {
 		names = append(append(names, f.name.names()...), f.value.names()...)
 	}
+	for _, s := range slices.Concat(q.styled, q.cookies) {
+		names = append(names, s.param)
+	}
 	return append(names, treeNames(q.body)...)
 }
 
@@ -206,7 +215,7 @@ func (q *request) names() (names []string) {
 func (q *request) target(vs values, extra map[string]any) (*url.URL, error) {
 	var b strings.Builder
 	for _, t := range q.path {
-		segment, err := t.expand(vs, url.PathEscape)
+		segment, err := q.expand(t, vs, url.PathEscape)
 		if err != nil {
 			return nil, err
 		}
@@ -219,11 +228,64 @@ func (q *request) target(vs values, extra map[string]any) (*url.URL, error) {
 	if err != nil || u.EscapedPath() != b.String() {
 		return nil, fmt.Errorf("the path's values make no valid URL")
 	}
-	u.RawQuery = q.queryOf(vs, extra).Encode()
+	if u.RawQuery, err = q.queryOf(vs, extra); err != nil {
+		return nil, err
+	}
 	return u, nil
 }
 
-func (q *request) queryOf(vs values, extra map[string]any) url.Values {
+// expand is [template.expand] with values in their styles.
+func (q *request) expand(t template, vs values, escape func(string) string) (string, error) {
+	if len(q.styles) == 0 {
+		return t.expand(vs, escape)
+	}
+	var b strings.Builder
+	for _, p := range t {
+		s, ok := q.styles[p.name]
+		if !ok || vs[p.name] == nil {
+			text, err := template{p}.expand(vs, escape)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(text)
+			continue
+		}
+		b.WriteString(s.text(vs[p.name], escape))
+	}
+	return b.String(), nil
+}
+
+func (q *request) queryOf(vs values, extra map[string]any) (string, error) {
+	plain := q.plainQuery(vs, extra)
+	var pairs []string
+	for _, s := range q.styled {
+		if vs[s.param] == nil {
+			continue
+		}
+		taken := func(name string) bool { return q.takesQuery(name, s.param) }
+		more, err := s.query(vs[s.param], taken)
+		if err != nil {
+			return "", err
+		}
+		pairs = append(pairs, more...)
+	}
+	return joinQuery(plain, pairs), nil
+}
+
+// takesQuery reports whether a member of the query has a meaning already, so
+// that the argument but may not bring in one like it.
+func (q *request) takesQuery(name, but string) bool {
+	own, _, _ := strings.Cut(name, "[") // of a deepObject
+	for _, f := range q.query {
+		if text, err := f.name.expand(nil, verbatim); err == nil && (text == name || text == own) {
+			return true
+		}
+	}
+	_, secret := q.secrets[name]
+	return secret || slices.ContainsFunc(q.styled, func(s styled) bool { return s.param != but && (s.wire == name || s.wire == own) })
+}
+
+func (q *request) plainQuery(vs values, extra map[string]any) url.Values {
 	out := url.Values{}
 	for _, f := range q.query {
 		name, err1 := f.name.expand(vs, verbatim)
@@ -289,15 +351,20 @@ func (q *request) build(ctx context.Context, vs values, extra map[string]any) (*
 		return nil, err
 	}
 	var content io.Reader
+	var contentType string
 	if q.body != nil && ok {
-		content = bytes.NewReader(q.encode(body))
+		var b []byte
+		if b, contentType, err = q.encode(body); err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), content)
 	if err != nil {
 		return nil, fmt.Errorf("the values make no valid request")
 	}
 	if content != nil {
-		req.Header.Set("Content-Type", contentTypes[q.bodyType])
+		req.Header.Set("Content-Type", contentType)
 	}
 	req.Header.Set("Accept", "application/json, text/*;q=0.9, */*;q=0.5")
 	for name, value := range q.fixed {
@@ -306,31 +373,10 @@ func (q *request) build(ctx context.Context, vs values, extra map[string]any) (*
 	return req, q.setHeaders(req.Header, vs)
 }
 
-var contentTypes = map[string]string{
-	"json": "application/json",
-	"form": "application/x-www-form-urlencoded",
-	"text": "text/plain; charset=utf-8",
-}
-
-func (q *request) encode(body any) []byte {
-	switch q.bodyType {
-	case "text":
-		return []byte(textOf(body))
-	case "form":
-		out := url.Values{}
-		object, _ := body.(map[string]any)
-		for name, v := range object {
-			addField(out, name, v)
-		}
-		return []byte(out.Encode())
-	}
-	return compactJSON(body)
-}
-
 func (q *request) setHeaders(h http.Header, vs values) error {
 	for _, f := range q.headers {
 		name, _ := f.name.expand(vs, verbatim)
-		value, err := f.value.expand(vs, verbatim)
+		value, err := q.expand(f.value, vs, verbatim)
 		if err != nil {
 			continue // absent
 		}
@@ -338,6 +384,27 @@ func (q *request) setHeaders(h http.Header, vs values) error {
 			return fmt.Errorf("%s is sent in a header and must be one line without control characters", strings.Join(f.value.names(), ", "))
 		}
 		h.Set(name, value)
+	}
+	return q.setCookies(h, vs)
+}
+
+// setCookies adds arguments to the cookies that the endpoint declares.
+func (q *request) setCookies(h http.Header, vs values) error {
+	var cookies []string
+	if declared := h.Get("Cookie"); declared != "" {
+		cookies = append(cookies, declared)
+	}
+	for _, s := range q.cookies {
+		if vs[s.param] != nil {
+			pairs, err := s.query(vs[s.param], func(string) bool { return true })
+			if err != nil {
+				return err
+			}
+			cookies = append(cookies, pairs...)
+		}
+	}
+	if len(cookies) > 0 {
+		h.Set("Cookie", strings.Join(cookies, "; "))
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type part struct {
 	lit  string // if name is empty
 	name string
 	list bool
+
+	placed bool // the name is an argument's, no longer what the URL calls it
 }
 
 func parseTemplate(s string) (template, error) {

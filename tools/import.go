@@ -1,0 +1,98 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+// Renew returns next, an endpoint made anew from its document, with what the
+// owner has set on old: headers, secret query, limits, effect, select and
+// sources. A secret stays with the origin that it was given for: lost names
+// those that next's origin must be given again. Both have no steps.
+func Renew(old, next Endpoint) (e Endpoint, lost []string) {
+	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
+	next.Effect = cmp.Or(next.Effect, old.Effect)
+	if next.Select == "" && next.Sources == "" {
+		next.Select, next.Sources = old.Select, old.Sources
+	}
+	same := originOf(old.URL) == originOf(next.URL)
+	headers, queries := map[string]string{}, map[string]string{}
+	given := canonicalKeys(next.Headers)
+	for _, name := range slices.Sorted(maps.Keys(old.Headers)) {
+		switch _, again := given[http.CanonicalHeaderKey(name)]; {
+		case again:
+		case same || !secretHeader(name):
+			headers[name] = old.Headers[name]
+		default:
+			lost = append(lost, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(old.SecretQuery)) {
+		switch _, again := next.SecretQuery[name]; {
+		case again:
+		case same:
+			queries[name] = old.SecretQuery[name]
+		default:
+			lost = append(lost, name)
+		}
+	}
+	maps.Copy(headers, next.Headers)
+	maps.Copy(queries, next.SecretQuery)
+	next.Headers, next.SecretQuery = orNil(headers), orNil(queries)
+	return next, lost
+}
+
+func orNil(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// Origin returns scheme, host and port that an endpoint without steps calls,
+// "" if its URL is not valid.
+func (e Endpoint) Origin() string { return originOf(e.URL) }
+
+// Fetch reads what is at an http or https address through the registry's
+// [Client], at most limit bytes. Its error is a [*FieldError] of the field url
+// that people may see, or ctx's.
+func (r *Registry) Fetch(ctx context.Context, address string, limit int) ([]byte, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return nil, faultf("url", "must be an http or https address without a user")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, faultf("url", "must be an http or https address")
+	}
+	req.Header.Set("Accept", "application/json, application/yaml, text/yaml, */*;q=0.5")
+	resp, err := r.client().Do(req)
+	if err != nil {
+		return nil, fetchFault(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, faultf("url", "the server answered with status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if err != nil {
+		return nil, fetchFault(ctx, err)
+	}
+	if len(b) > limit {
+		return nil, faultf("url", "what is there is larger than the %d bytes that are allowed", limit)
+	}
+	return b, nil
+}
+
+func fetchFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("tools: fetch: %w", ctx.Err())
+	}
+	return faultf("url", "%s", Reason(err))
+}
