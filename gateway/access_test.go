@@ -47,6 +47,7 @@ func routes() map[string]access {
 		"PUT /v1/tools/:name":                admins,
 		"DELETE /v1/tools/:name":             admins,
 		"POST /v1/tools/:name/call":          admins,
+		"POST /v1/tools/import":              admins,
 		"POST /v1/documents":                 admins,
 		"GET /v1/documents":                  admins,
 		"GET /v1/documents/:id":              everybody,
@@ -102,6 +103,7 @@ func TestEveryRouteSaysWhoMayUseIt(t *testing.T) {
 				for _, body := range []string{
 					"", `{"content":"x"}`, `{"title":"x"}`, `{"type":"send","msg":{"clientId":"k","content":"x"}}`,
 					`{"type":"cancel","run":"` + foreign.Run + `"}`, `{"type":"regenerate","clientId":"k","messageId":"` + foreign.MessageID + `"}`, `{"type":"history"}`,
+					`{"type":"edit","clientId":"k","content":"x","messageId":"` + foreign.MessageID + `"}`,
 				} {
 					if refusesEarlier(route, body) {
 						continue
@@ -170,6 +172,7 @@ func TestForeignConversationsOnAWebSocket(t *testing.T) {
 				{"type": "send", "msg": object{"clientId": "k", "content": "x"}},
 				{"type": "cancel", "run": foreign.Run},
 				{"type": "regenerate", "messageId": foreign.MessageID, "clientId": "k"},
+				{"type": "edit", "messageId": foreign.MessageID, "clientId": "k", "content": "x"},
 				{"type": "history"},
 				{"type": "history", "before": foreign.MessageID},
 			} {
@@ -184,6 +187,7 @@ func TestForeignConversationsOnAWebSocket(t *testing.T) {
 		mine := exchange(tb.person)
 		tb.refused(object{"type": "cancel", "c": mine.Conversation, "run": foreign.Run}, http.StatusNotFound, "not_found", "")
 		tb.refused(object{"type": "regenerate", "c": mine.Conversation, "messageId": foreign.MessageID, "clientId": "k"}, http.StatusConflict, "conflict", "")
+		tb.refused(object{"type": "edit", "c": mine.Conversation, "messageId": foreign.MessageID, "clientId": "k", "content": "x"}, http.StatusNotFound, "not_found", "messageId")
 		tb.refused(object{"type": "history", "c": mine.Conversation, "before": foreign.MessageID}, http.StatusNotFound, "not_found", "before")
 	})
 }
@@ -307,6 +311,9 @@ func TestOriginsAndHosts(t *testing.T) {
 			header := []string{"Host", tt.host}
 			if tt.origin != "" {
 				header = append(header, "Origin", tt.origin)
+			}
+			if probe := p.do("GET", "/readyz", nil, header...); probe.status != http.StatusOK {
+				t.Errorf("%s: a probe gets %d", tt.name, probe.status) // it asks by the address of a pod, and learns nothing
 			}
 			get := p.do("GET", "/v1/conversations", nil, header...)
 			post := p.do("POST", "/v1/conversations", nil, header...)

@@ -27,6 +27,8 @@ func (s *Server) execute(ctx context.Context, p Principal, cmd command) reply {
 		r, err = s.cancel(ctx, p, cmd)
 	case "regenerate":
 		r, err = s.regenerate(ctx, p, cmd)
+	case "edit":
+		r, err = s.edit(ctx, p, cmd)
 	case "history":
 		r, err = s.history(ctx, p, cmd)
 	case "ping":
@@ -78,6 +80,11 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 	if err := s.checkSaid(m); err != nil {
 		return chat.Question{}, err
 	}
+	if err := s.checkMemory(); err != nil {
+		return chat.Question{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
 	owner := p.Owner
 	if conv == "" {
 		conv = newConversation(p.Owner, m.ClientID)
@@ -162,6 +169,8 @@ func (s *Server) checkRate(ctx context.Context, p Principal) error {
 }
 
 func (s *Server) allow(ctx context.Context, key string, limit int) error {
+	ctx, cancel := context.WithTimeout(ctx, countWithin)
+	defer cancel()
 	ok, wait, err := s.Limiter.Allow(ctx, key, limit, time.Minute)
 	if err != nil {
 		s.log.Warn("limit", "error", err) // what cannot be counted is allowed
@@ -198,6 +207,11 @@ func (s *Server) regenerate(ctx context.Context, p Principal, cmd command) (repl
 	if cmd.ClientID == "" || len(cmd.ClientID) > 128 {
 		return reply{}, problem(http.StatusBadRequest, codeBadRequest, "A regenerate needs a clientId of at most 128 bytes.").in("clientId")
 	}
+	if err := s.checkMemory(); err != nil {
+		return reply{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
 	if err := s.checkRate(ctx, p); err != nil {
 		return reply{}, err
 	}
@@ -208,6 +222,38 @@ func (s *Server) regenerate(ctx context.Context, p Principal, cmd command) (repl
 		return reply{}, run.ErrBusy
 	}
 	q, err := s.Runner.Regenerate(ctx, c.Owner, cmd.C, cmd.MessageID, cmd.ClientID)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{C: cmd.C, MessageID: q.Message.ID, Run: q.Run}, nil
+}
+
+// edit puts a question in the place of an older one. Whether that can be, the
+// store says in the step in which it takes it.
+func (s *Server) edit(ctx context.Context, p Principal, cmd command) (reply, error) {
+	c, err := s.owned(ctx, p, cmd.C)
+	if err != nil {
+		return reply{}, err
+	}
+	err = s.checkSaid(said{ClientID: cmd.ClientID, Content: cmd.Content})
+	if p := problemOf(err); p != nil {
+		return reply{}, p.in(strings.TrimPrefix(p.Field, "msg."))
+	}
+	if !chat.ValidID(cmd.MessageID) {
+		return reply{}, notFound("message").in("messageId")
+	}
+	if err := s.checkMemory(); err != nil {
+		return reply{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
+	defer cancel()
+	if err := s.checkRate(ctx, p); err != nil {
+		return reply{}, err
+	}
+	q, err := s.Runner.Edit(ctx, c.Owner, cmd.C, cmd.MessageID, cmd.ClientID, cmd.Content)
+	if errors.Is(err, chat.ErrNotFound) {
+		return reply{}, notFound("message").in("messageId")
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -47,6 +47,8 @@ type conn struct {
 	beaten  time.Time // last beat
 	leaving bool      // bye was said: only answers are written
 	ended   bool
+
+	placed bool // a place was told; owned by [Server.Run]
 }
 
 // A follow is a conversation that a connection follows. Its follower is used
@@ -60,6 +62,8 @@ type follow struct {
 	open   bool // that command was answered; guarded by conn.mu
 	queued bool // in conn.ready; guarded by conn.mu
 	left   bool // guarded by conn.mu
+
+	place int // that the client was told, from 1; 0 for none. Owned by [Server.Run]
 }
 
 func newConn(s *Server, ws *websocket.Conn, w *wire, p Principal) *conn {

@@ -98,8 +98,10 @@ func (s *Server) Run(ctx context.Context) error {
 			s.wg.Wait()
 			return nil
 		case now := <-tick.C:
+			places := s.Runner.Places()
 			for _, c := range s.conns.all() {
 				c.sweep(now)
+				c.showPlaces(places)
 			}
 		}
 	}

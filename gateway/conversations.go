@@ -78,7 +78,11 @@ func limitParam(c echo.Context) (int, error) {
 }
 
 func (s *Server) getConversation(c echo.Context) error {
-	return c.JSON(http.StatusOK, c.Get(conversationKey))
+	conv := c.Get(conversationKey).(chat.Conversation)
+	return c.JSON(http.StatusOK, struct {
+		chat.Conversation
+		Ahead *int `json:"ahead,omitempty"`
+	}{conv, s.ahead(conv.ID)})
 }
 
 func (s *Server) renameConversation(c echo.Context) error {

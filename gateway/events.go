@@ -30,9 +30,6 @@ func (s *Server) events(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.draining.Load() {
-		return problem(http.StatusServiceUnavailable, codeUnavailable, "This replica is shutting down. Another one takes you.").after(time.Second)
-	}
 	p := who(c)
 	if err := s.conns.reserve(p.Owner); err != nil {
 		return err

@@ -71,6 +71,20 @@ func queued(id, content string) chat.Event {
 	return chat.Event{Type: chat.MessageQueued, Said: user(id, content)}
 }
 
+// edited is a question in the place of another.
+func edited(id, old, content string) chat.Event {
+	ev := said(id, content)
+	ev.Said.Metadata.Parley.Edits = old
+	return ev
+}
+
+// startedEdit begins the run that answers an edited question.
+func startedEdit(run, question, old string) chat.Event {
+	ev := started(run, question, "")
+	ev.Metadata.Parley.Edits = old
+	return ev
+}
+
 func started(run, question, replaces string) chat.Event {
 	return chat.Event{Type: chat.RunStarted, ThreadID: "c1", RunID: run, Metadata: &llm.Metadata{Parley: llm.Details{Question: question, Replaces: replaces}}}
 }
@@ -138,6 +152,7 @@ func failedResult(id, call, reason string) chat.Event {
 // goldenFiles returns the interesting sequences by file.
 func goldenFiles() map[string][]goldenFold {
 	begin := func() *script { return newScript().put(said("m1", "hello?"), started("r1", "m1", "")) }
+	answered := func() *script { return begin().put(whole("m2", "old")...).put(finished("r1", "success")) }
 	fold := func(name string, s *script) goldenFold {
 		return goldenFold{Name: name, Entries: append([]chat.Entry{}, s.entries...)}
 	}
@@ -171,6 +186,24 @@ func goldenFiles() map[string][]goldenFold {
 				inRun("r2", 1).put(started("r2", "m1", "r1")).put(whole("m3", "new")...).put(finished("r2", "success"))),
 			fold("an answer with tools given anew", begin().put(written("m2", "see: ")...).put(call("k1", "m2", "look", "{}")...).put(chat.Event{Type: chat.TextEnd, MessageID: "m2"}, result("m3", "k1", "x")).
 				put(whole("m4", "old")...).put(finished("r1", "success")).inRun("r2", 1).put(started("r2", "m1", "r1")).put(written("m5", "n")...)),
+		},
+		"edits": {
+			fold("the only question", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(whole("m6", "new")...).put(finished("r3", "success"))),
+			fold("the last of two", answered().inRun("r2", 1).put(said("m3", "two?"), started("r2", "m3", "")).put(whole("m4", "2")...).put(finished("r2", "success")).
+				inRun("r3", 1).put(edited("m5", "m3", "three?"), startedEdit("r3", "m5", "m3")).put(written("m6", "new")...)),
+			fold("the first of two", answered().inRun("r2", 1).put(said("m3", "two?"), started("r2", "m3", "")).put(whole("m4", "2")...).put(finished("r2", "success")).
+				inRun("r3", 1).put(edited("m5", "m1", "three?"), startedEdit("r3", "m5", "m1")).put(written("m6", "new")...)),
+			fold("its run has not begun", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"))),
+			fold("one that lies before the window", answered().inRun("r3", 1).put(edited("m5", "m0", "hi?"), startedEdit("r3", "m5", "m0")).put(written("m6", "new")...)),
+			fold("an edit of an edit", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(whole("m6", "new")...).put(finished("r3", "success")).
+				inRun("r4", 1).put(edited("m7", "m5", "ho?"), startedEdit("r4", "m7", "m5")).put(written("m8", "newest")...)),
+			fold("answered anew behind it", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(whole("m6", "new")...).put(finished("r3", "success")).
+				inRun("r4", 1).put(started("r4", "m5", "r3")).put(whole("m7", "newest")...)),
+			fold("said again by a successor", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(written("m6", "ne")...).generation("claim").
+				put(edited("m5", "m1", "hi?")).inRun("r3", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r3", Try: 2}).put(written("m7", "new")...)),
+			fold("with tools, one still open", begin().put(written("m2", "see: ")...).put(call("k1", "m2", "look", "{}")...).
+				inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(result("m3", "k1", "late")).put(chat.Event{Type: chat.TextEnd, MessageID: "m2"}).put(written("m6", "new")...)),
+			fold("what waits stays", answered().inRun("r2", 0).put(queued("m3", "two?")).inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(written("m6", "new")...)),
 		},
 		"tools": {
 			fold("one call", begin().put(written("m2")...).put(call("k1", "m2", "get_order", `{"ord`, `er":"77"}`)...).put(chat.Event{Type: chat.TextEnd, MessageID: "m2"}, result("m3", "k1", `{"state":"shipped"}`)).

@@ -19,8 +19,9 @@ type command struct {
 	After     string `json:"after,omitempty"`     // sub
 	Msg       *said  `json:"msg,omitempty"`       // send
 	Run       string `json:"run,omitempty"`       // cancel
-	MessageID string `json:"messageId,omitempty"` // regenerate
-	ClientID  string `json:"clientId,omitempty"`  // regenerate
+	MessageID string `json:"messageId,omitempty"` // regenerate, edit
+	ClientID  string `json:"clientId,omitempty"`  // regenerate, edit
+	Content   string `json:"content,omitempty"`   // edit
 	Before    string `json:"before,omitempty"`    // history
 	Limit     int    `json:"limit,omitempty"`     // history
 	Client    string `json:"client,omitempty"`    // hello
@@ -42,6 +43,7 @@ const (
 	framePong    = "pong"
 	frameSnap    = "snap"
 	frameBye     = "bye"
+	frameEph     = "eph"
 	frameBeat    = "beat"
 )
 
@@ -91,6 +93,21 @@ type snap struct {
 	At       chat.Position   `json:"at"`
 	Snapshot json.RawMessage `json:"snapshot"`
 	Reason   string          `json:"reason"`
+}
+
+// An ephemeral says something of a conversation that is no part of it: it is in
+// no log, and may be lost.
+type ephemeral struct {
+	Type string `json:"type"`
+	C    string `json:"c"`
+	Kind string `json:"kind"`
+	Data any    `json:"data"`
+}
+
+// A queuePlace is the data of an ephemeral of kind queue: a question of the
+// conversation waits, and about so many are to be answered before it.
+type queuePlace struct {
+	Ahead int `json:"ahead"`
 }
 
 // A bye comes before a close that the client should answer by dialling again.

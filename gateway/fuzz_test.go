@@ -23,6 +23,7 @@ func FuzzCommand(f *testing.F) {
 		``, `{}`, `null`, `[]`, `{"type":"ping","id":"1"}`, `{"type":"hello"}`, `{"type":"sub","c":"c1","after":"1-1"}`,
 		`{"type":"unsub","c":"c1"}`, `{"type":"send","msg":{"clientId":"k","content":"x"}}`, `{"type":"send","c":"c1","msg":null}`,
 		`{"type":"cancel","c":"c1","run":"r1"}`, `{"type":"regenerate","c":"c1","messageId":"m","clientId":"k"}`,
+		`{"type":"edit","c":"c1","messageId":"m","clientId":"k","content":"x"}`,
 		`{"type":"history","c":"c1","limit":-1}`, `{"TYPE":"ping"}`, "{\"type\":\"ping\",\"id\":\"\xff\"}", `{"id":"` + strings.Repeat("é", 40) + `"}`,
 		`{"type":"history","limit":1e99}`, strings.Repeat("[", 10001), `{"type":"ping","id":"\ud800"}`,
 	} {

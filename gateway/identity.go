@@ -22,6 +22,11 @@ type Principal struct {
 	Addr  string // the client's IP address, as far as it is known
 }
 
+const adminOwner = "admin"
+
+// IsAdmin reports whether an owner is whoever has the admin token.
+func IsAdmin(owner string) bool { return owner == adminOwner }
+
 // Identity knows requests by their credentials. It is the only place that
 // reads any, for every carrier. All methods may be called concurrently.
 type Identity struct {
@@ -60,7 +65,7 @@ func (i *Identity) Of(w http.ResponseWriter, r *http.Request) (Principal, error)
 		if !same(t, i.AdminToken) {
 			return Principal{}, problem(http.StatusUnauthorized, codeSignIn, "This token is not known. The admin token was printed when the server started; without an Authorization header you are a guest.")
 		}
-		return Principal{Owner: "admin", Admin: true}, nil
+		return Principal{Owner: adminOwner, Admin: true}, nil
 	}
 	if c, err := r.Cookie(cookieName); err == nil {
 		if id, ok := i.verify(c.Value); ok {

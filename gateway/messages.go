@@ -21,6 +21,7 @@ type answered struct {
 	Status       chat.RunStatus `json:"status"`
 	Answer       *llm.Message   `json:"answer"` // once the run has ended
 	Failure      *llm.Failure   `json:"failure,omitempty"`
+	Ahead        *int           `json:"ahead,omitempty"` // while it waits: about so many come before it
 }
 
 // newName stands for a conversation that is yet to be made.
@@ -68,6 +69,7 @@ func (s *Server) postMessage(c echo.Context) error {
 	status := http.StatusOK
 	if !a.Status.Ended() {
 		status = http.StatusAccepted
+		a.Ahead = s.ahead(a.Conversation)
 	}
 	return c.JSON(status, a)
 }

@@ -18,6 +18,9 @@ type originGuard struct {
 
 // check refuses a request that a foreign page may have caused.
 func (g originGuard) check(r *http.Request) error {
+	if isProbe(r) {
+		return nil
+	}
 	host := hostname(r.Host)
 	if len(g.hosts) > 0 && !slices.Contains(g.hosts, host) {
 		return problem(http.StatusMisdirectedRequest, codeForbidden, "This server does not answer for the name %q. The operator can add it with PARLEY_HOSTS.", host)
@@ -34,6 +37,12 @@ func (g originGuard) check(r *http.Request) error {
 		return nil
 	}
 	return problem(http.StatusForbidden, codeForbidden, "Pages of another origin may not do this. The operator can allow theirs with PARLEY_ORIGINS.")
+}
+
+// isProbe reports whether a balancer or an orchestrator asks how this replica
+// is. They ask by whatever address it has, and learn nothing else.
+func isProbe(r *http.Request) bool {
+	return safeMethod(r) && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz")
 }
 
 func safeMethod(r *http.Request) bool {

@@ -89,7 +89,13 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusInsufficientStorage, codeFull, "The server's storage is full. Nothing was taken; the operator has to make room.")
 	case errors.Is(err, run.ErrBusy), errors.Is(err, store.ErrRunning):
 		return problem(http.StatusConflict, codeBusy, "The answer is still being written. Stop it or wait for its end.")
-	case errors.Is(err, run.ErrNotLast):
+	case errors.Is(err, run.ErrUnheard):
+		return problem(http.StatusServiceUnavailable, codeUnavailable, "What you sent is kept and will be done, but nobody can be told of it at the moment. Send it again with the same clientId in a moment: it is done once.").after(spread())
+	case errors.Is(err, store.ErrNotQuestion):
+		return problem(http.StatusBadRequest, codeBadRequest, "Only what a person said can be edited.").in("messageId")
+	case errors.Is(err, store.ErrEdited):
+		return problem(http.StatusConflict, codeConflict, "This message was edited, or one before it, and is no longer shown. Edit the one in its place.").in("messageId")
+	case errors.Is(err, run.ErrNotLast), errors.Is(err, store.ErrNotLast):
 		return problem(http.StatusConflict, codeConflict, "Only the last answer of a conversation can be given anew.")
 	case errors.Is(err, tools.ErrBuiltin):
 		return problem(http.StatusConflict, codeConflict, "A built-in tool has this name. Choose another.").in("name")
@@ -130,7 +136,7 @@ func (s *Server) explain(err error, what string) *Problem {
 	} else {
 		s.log.Error(what, "error", err)
 	}
-	return problem(http.StatusServiceUnavailable, codeUnavailable, "Something that the server needs does not answer. Try again in a moment.").after(2 * time.Second)
+	return problem(http.StatusServiceUnavailable, codeUnavailable, "Something that the server needs does not answer. Try again in a moment.").after(spread())
 }
 
 // handleError writes what a handler returned.

@@ -6,6 +6,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -53,6 +54,7 @@ type Config struct {
 	Identity  *Identity
 	Limiter   Limiter
 	Ready     func(ctx context.Context) error // Redis and whatever else must be there
+	Short     func() bool                     // there is no memory for more; nil: never
 	Page      http.Handler
 	Log       *slog.Logger
 	Info      Info
@@ -78,6 +80,8 @@ type Limits struct {
 	Message            int           // bytes of what a person says: 32,768
 	Frame              int           // bytes of a frame or of a command's body: 65,536
 	Connections        int           // WebSockets and SSE streams of a replica: 20,000
+	Dials              int           // of those, new ones a second: 500
+	DialBurst          int           // new ones at once: 1,000
 	PerPerson          int           // of those, one person's: 32
 	Follows            int           // conversations that one connection follows: 64
 	Commands           int           // commands a second of one connection: 20
@@ -86,18 +90,22 @@ type Limits struct {
 	MessagesPerAddress int           // a minute, of all guests of one address, on all replicas: 300
 	Queued             int           // unanswered questions of a conversation: 16
 	Document           int           // bytes of a document: 16 MiB
+	Import             int           // bytes of an OpenAPI document: 16 MiB
+	ImportTime         time.Duration // of fetching and reading one: 30 s
 	WaitMax            time.Duration // of a request that waits for an answer: 120 s
 }
 
 func (l Limits) withDefaults() Limits {
 	for p, def := range map[*int]int{
-		&l.Message: 32 << 10, &l.Frame: 64 << 10, &l.Connections: 20000, &l.PerPerson: 32, &l.Follows: 64,
+		&l.Message: 32 << 10, &l.Frame: 64 << 10, &l.Connections: 20000, &l.Dials: 500, &l.DialBurst: 1000, &l.PerPerson: 32, &l.Follows: 64,
 		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.MessagesPerAddress: 300, &l.Queued: 16, &l.Document: 16 << 20,
 	} {
 		if *p <= 0 {
 			*p = def
 		}
 	}
+	l.Import = cmp.Or(max(l.Import, 0), 16<<20)
+	l.ImportTime = cmp.Or(max(l.ImportTime, 0), 30*time.Second)
 	if l.WaitMax <= 0 {
 		l.WaitMax = 120 * time.Second
 	}
@@ -112,6 +120,9 @@ type Server struct {
 	guard originGuard
 	echo  *echo.Echo
 	conns *connSet
+	gate  *turnstile
+
+	importing sync.Mutex // one OpenAPI document at a time
 
 	ctx      context.Context // ends with the server; what connections live under
 	stop     context.CancelFunc
@@ -123,9 +134,13 @@ type Server struct {
 func New(c Config) *Server {
 	c.Limits = c.Limits.withDefaults()
 	c.Info.Limits.MaxMessage = c.Limits.Message
+	if c.Short == nil {
+		c.Short = func() bool { return false }
+	}
 	s := &Server{Config: c, log: c.Log, guard: originGuard{c.Hosts, c.Origins}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.conns = newConnSet(c.Limits.Connections, c.Limits.PerPerson)
+	s.gate = newTurnstile(c.Limits.Dials, c.Limits.DialBurst)
 	s.echo = echo.New()
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.HTTPErrorHandler = s.handleError
@@ -153,7 +168,7 @@ func (s *Server) routes() {
 	e.GET("/readyz", s.ready)
 	v1 := e.Group("/v1")
 	v1.GET("/info", s.person(s.info))
-	v1.GET("/ws", s.person(s.webSocket))
+	v1.GET("/ws", s.newcomer(s.person(s.webSocket)))
 	v1.POST("/conversations", s.person(s.createConversation))
 	v1.GET("/conversations", s.person(s.listConversations))
 	v1.GET("/conversations/:c", s.person(s.own(s.getConversation)))
@@ -161,7 +176,7 @@ func (s *Server) routes() {
 	v1.DELETE("/conversations/:c", s.person(s.own(s.deleteConversation)))
 	v1.GET("/conversations/:c/messages", s.person(s.own(s.listMessages)))
 	v1.POST("/conversations/:c/messages", s.person(s.postMessage))
-	v1.GET("/conversations/:c/events", s.person(s.own(s.events)))
+	v1.GET("/conversations/:c/events", s.newcomer(s.person(s.own(s.events))))
 	v1.POST("/conversations/:c/commands", s.person(s.postCommand))
 	v1.GET("/runs/:run", s.person(s.getRun))
 	v1.GET("/tools", s.admin(s.listTools))
@@ -169,7 +184,8 @@ func (s *Server) routes() {
 	v1.PUT("/tools/:name", s.admin(s.putTool))
 	v1.DELETE("/tools/:name", s.admin(s.deleteTool))
 	v1.POST("/tools/:name/call", s.admin(s.callTool))
-	v1.POST("/documents", s.admin(s.addDocument))
+	v1.POST("/tools/import", s.spare(s.admin(s.importTools)))
+	v1.POST("/documents", s.spare(s.admin(s.addDocument)))
 	v1.GET("/documents", s.admin(s.listDocuments))
 	v1.GET("/documents/:id", s.person(s.getDocument))
 	v1.DELETE("/documents/:id", s.admin(s.deleteDocument))
@@ -242,7 +258,9 @@ func (s *Server) info(c echo.Context) error { return c.JSON(http.StatusOK, s.Inf
 // Redis that is away must not have the whole fleet restarted.
 func (s *Server) health(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 
-// ready says whether a balancer should send anybody here.
+// ready says whether a balancer should send anybody here. A replica that is
+// short of memory stays ready: were it taken out, all that it would have had
+// came to the others, which would follow it.
 func (s *Server) ready(c echo.Context) error {
 	if s.draining.Load() {
 		return problem(http.StatusServiceUnavailable, codeUnavailable, "This replica is shutting down.").after(time.Second)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/tools/txtar"
@@ -78,6 +79,7 @@ func play(w *world, a *txtar.Archive) {
 		case "drain":
 			w.gates[0].SendAway()
 		case "client":
+			synctest.Wait() // whoever wrote a conversation to its end lets go of it
 			for line := range strings.Lines(string(part.Data)) {
 				p.tabs[name].post(p.filled(strings.TrimSpace(line)))
 			}

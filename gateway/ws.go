@@ -22,9 +22,6 @@ const subprotocol = "parley.v1"
 // webSocket takes a connection over. The handler returns; the connection
 // lives on in its reader.
 func (s *Server) webSocket(c echo.Context) error {
-	if s.draining.Load() {
-		return problem(http.StatusServiceUnavailable, codeUnavailable, "This replica is shutting down. Another one takes you.").after(time.Second)
-	}
 	p := who(c)
 	if err := s.conns.reserve(p.Owner); err != nil {
 		return err

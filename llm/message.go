@@ -67,8 +67,10 @@ type Details struct {
 	Run string `json:"run,omitempty"`
 	At  int64  `json:"at,omitempty"` // when it began, ms since 1970
 
-	// Of what a person said.
+	// Of what a person said. Edits is the message in whose place it stands; of
+	// a run's beginning too.
 	ClientID string `json:"clientId,omitempty"`
+	Edits    string `json:"edits,omitempty"`
 
 	// Of a run's beginning: the message that it answers and the run whose
 	// answer it replaces.

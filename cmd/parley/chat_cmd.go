@@ -20,12 +20,14 @@ no terminal, each of its lines is a question; the exit code is 1 if an answer fa
 
 While talking:
   /new          begin a new conversation
+  /edit WORDS   ask the last question in these words; the new answer replaces the old
+  /retry        have the last question answered anew
   /list         list your conversations
   /open ID      go on with one of them
   /help         show these commands
   /quit         leave, as Ctrl-D does`
 
-const chatHelp = "/new begins a conversation, /list lists them, /open ID goes on with one, /quit leaves.\nCtrl-C stops an answer."
+const chatHelp = "/new begins a conversation, /list lists them, /open ID goes on with one, /quit leaves.\n/edit WORDS asks the last question in other words, /retry has it answered anew.\nCtrl-C stops an answer."
 
 type chatFlags struct {
 	clientFlags

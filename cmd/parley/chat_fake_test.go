@@ -130,6 +130,9 @@ func (s *fakeServer) command(c *fakeConn, o order) {
 		s.subscribe(c, o)
 	case "send":
 		s.send(c, o)
+	case "edit", "regenerate":
+		o.Msg = &said{o.ClientID, o.Content}
+		s.send(c, o)
 	case "cancel":
 		s.cancels = append(s.cancels, o.Run)
 		s.write(c, map[string]any{"type": "ok", "id": o.ID, "c": o.C})
@@ -189,9 +192,14 @@ func (s *fakeServer) send(c *fakeConn, o order) {
 		n := len(s.sent) + 1
 		ok = frame{Type: "ok", C: fakeConv, MessageID: fmt.Sprintf("m%d", n), Run: fmt.Sprintf("r%d", n)}
 		s.sent[o.Msg.ClientID] = ok
-		said := llm.Message{ID: ok.MessageID, Role: llm.User, Content: o.Msg.Content, Metadata: &llm.Metadata{Parley: llm.Details{ClientID: o.Msg.ClientID}}}
-		s.putLocked("", chat.Event{Type: chat.MessageSaid, Said: &said})
-		s.wg.Go(func() { s.answer(ok) })
+		said := llm.Message{ID: ok.MessageID, Role: llm.User, Content: o.Msg.Content, Metadata: &llm.Metadata{Parley: llm.Details{ClientID: o.Msg.ClientID, Edits: o.MessageID}}}
+		replaced := ""
+		if o.Type == "regenerate" {
+			ok.MessageID, replaced = o.MessageID, s.state.Run.ID
+		} else {
+			s.putLocked("", chat.Event{Type: chat.MessageSaid, Said: &said})
+		}
+		s.wg.Go(func() { s.answer(ok, replaced) })
 	}
 	if s.deaf > 0 {
 		s.deaf--
@@ -202,9 +210,9 @@ func (s *fakeServer) send(c *fakeConn, o order) {
 }
 
 // answer runs the script once the client listens.
-func (s *fakeServer) answer(ok frame) {
+func (s *fakeServer) answer(ok frame, replaced string) {
 	s.awaitSub(1)
-	s.put(ok.Run, chat.Event{Type: chat.RunStarted, ThreadID: fakeConv, RunID: ok.Run, Metadata: &llm.Metadata{Parley: llm.Details{Question: ok.MessageID}}})
+	s.put(ok.Run, chat.Event{Type: chat.RunStarted, ThreadID: fakeConv, RunID: ok.Run, Metadata: &llm.Metadata{Parley: llm.Details{Question: ok.MessageID, Replaces: replaced}}})
 	s.script(s, ok.Run)
 }
 
@@ -249,6 +257,15 @@ func (s *fakeServer) rollback(state chat.State) {
 	s.gen, s.n, s.log, s.state = s.gen+1, 0, nil, state.Clone()
 	for c := range s.conns {
 		s.write(c, map[string]any{"type": "snap", "c": fakeConv, "at": s.head(), "snapshot": s.state.Clone(), "reason": "rollback"})
+	}
+}
+
+// place tells everybody how many come before the question.
+func (s *fakeServer) place(ahead int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		s.write(c, map[string]any{"type": "eph", "c": fakeConv, "kind": "queue", "data": map[string]int{"ahead": ahead}})
 	}
 }
 

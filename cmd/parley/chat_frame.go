@@ -23,6 +23,11 @@ type frame struct {
 	At        chat.Position `json:"at"`
 	Items     []chat.Entry  `json:"items"` // of ev
 
+	Kind string `json:"kind"` // of eph
+	Data struct {
+		Ahead int `json:"ahead"` // of kind queue
+	} `json:"data"`
+
 	RetryMs int64    `json:"retryMs"` // of bye
 	Problem *problem `json:"problem"` // of err
 }
@@ -44,7 +49,14 @@ type order struct {
 	After  *chat.Position `json:"after,omitempty"`  // of sub
 	Run    string         `json:"run,omitempty"`    // of cancel
 	Msg    *said          `json:"msg,omitempty"`    // of send
+
+	MessageID string `json:"messageId,omitempty"` // of edit and regenerate
+	ClientID  string `json:"clientId,omitempty"`  // of edit and regenerate
+	Content   string `json:"content,omitempty"`   // of edit
 }
+
+// asks reports whether an answer follows.
+func (o order) asks() bool { return o.Type == "send" || o.Type == "edit" || o.Type == "regenerate" }
 
 // said is what a person says. Its client id makes it safe to send it again.
 type said struct {

@@ -28,6 +28,8 @@ func (t *talk) frame(ctx context.Context, f frame) error {
 		t.events(f)
 	case "snap":
 		t.snap(f)
+	case "eph":
+		t.waits(f)
 	case "bye":
 		t.byeWait = max(time.Duration(f.RetryMs)*time.Millisecond, time.Millisecond)
 		t.silence.Reset(silenceBye)
@@ -117,7 +119,7 @@ func (t *talk) take(id string) *sending {
 
 func (t *talk) acknowledged(ctx context.Context, f frame) {
 	s := t.take(f.ID)
-	if s == nil || s.Type != "send" || t.asked == nil {
+	if s == nil || !s.asks() || t.asked == nil {
 		return
 	}
 	t.asked.run, t.asked.message = f.Run, f.MessageID
@@ -158,7 +160,7 @@ func (t *talk) refused(f frame) error {
 		return nil
 	}
 	t.take(f.ID)
-	if s.Type == "send" {
+	if s.asks() {
 		t.screen.fail("%v", p)
 		t.asked, t.failed = nil, true
 	}
@@ -212,6 +214,26 @@ func (t *talk) snap(f frame) {
 	t.changed()
 }
 
+// waits says how many come before the awaited answer: when that is told first,
+// and then whenever it has halved.
+func (t *talk) waits(f frame) {
+	q := t.asked
+	if f.Kind != "queue" || f.C != t.conv || q == nil || t.screen.style.quiet || q.told && f.Data.Ahead > q.ahead/2 {
+		return
+	}
+	if !q.told || f.Data.Ahead < q.ahead {
+		t.screen.note("%s", waitText(f.Data.Ahead))
+	}
+	q.told, q.ahead = true, f.Data.Ahead
+}
+
+func waitText(ahead int) string {
+	if ahead <= 0 {
+		return "Waiting for a free place: you are next."
+	}
+	return fmt.Sprintf("Waiting for a free place: %d ahead of you.", ahead)
+}
+
 // changed prints what is new in the awaited answer.
 func (t *talk) changed() {
 	t.follow()
@@ -219,7 +241,7 @@ func (t *talk) changed() {
 	if q == nil || q.run == "" || !t.synced {
 		return
 	}
-	if r := t.state.Run; r != nil && r.Question == q.message && q.message != "" {
+	if r := t.state.Run; r != nil && r.Question == q.message && q.message != "" && r.ID != q.before {
 		q.run = r.ID // somebody has asked for another answer
 	}
 	s := t.state.Clone()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"parley/gateway/chat"
+	"parley/llm"
 )
 
 // line deals with a line of input; ok is false at its end.
@@ -30,13 +31,44 @@ func (t *talk) line(ctx context.Context, line string, ok bool) error {
 
 // ask sends a question.
 func (t *talk) ask(ctx context.Context, text string) {
-	if t.maxMessage > 0 && len(text) > t.maxMessage {
-		t.screen.fail("The question has %d bytes; the server takes %d.", len(text), t.maxMessage)
-		t.failed = true
+	if !t.fits(text) {
 		return
 	}
 	t.asked = &question{clientID: chat.NewID("k")}
 	t.send(ctx, order{Type: "send", C: t.conv, Msg: &said{t.asked.clientID, strings.ToValidUTF8(text, "\uFFFD")}})
+}
+
+// fits reports whether the server takes a question.
+func (t *talk) fits(text string) bool {
+	if t.maxMessage <= 0 || len(text) <= t.maxMessage {
+		return true
+	}
+	t.screen.fail("The question has %d bytes; the server takes %d.", len(text), t.maxMessage)
+	t.failed = true
+	return false
+}
+
+// anew asks the last question once more: in other words, if there are any.
+func (t *talk) anew(ctx context.Context, words string) {
+	last := ""
+	for _, m := range t.state.Messages {
+		if m.Role == llm.User {
+			last = m.ID
+		}
+	}
+	if last == "" {
+		t.screen.fail("There is no question yet.")
+		return
+	}
+	t.asked = &question{clientID: chat.NewID("k")}
+	o := order{Type: "edit", C: t.conv, MessageID: last, ClientID: t.asked.clientID, Content: strings.ToValidUTF8(words, "\uFFFD")}
+	if words == "" {
+		o.Type = "regenerate"
+		if t.state.Run != nil {
+			t.asked.before = t.state.Run.ID
+		}
+	}
+	t.send(ctx, o)
 }
 
 // slash carries out one of the client's own commands.
@@ -51,6 +83,14 @@ func (t *talk) slash(ctx context.Context, line string) error {
 		t.turnTo(ctx, "")
 	case "/list":
 		t.list(ctx)
+	case "/edit":
+		if arg = strings.TrimSpace(arg); arg == "" {
+			t.screen.fail("/edit needs the new words of your last question.")
+		} else if t.fits(arg) {
+			t.anew(ctx, arg)
+		}
+	case "/retry":
+		t.anew(ctx, "")
 	case "/open":
 		if arg = strings.TrimSpace(arg); !chat.ValidID(arg) {
 			t.screen.fail("/open needs the id of a conversation; /list shows them.")

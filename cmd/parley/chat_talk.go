@@ -71,8 +71,11 @@ type question struct {
 	clientID string // empty for one that was asked elsewhere
 	run      string // empty until acknowledged
 	message  string
-	seen     bool // in the conversation
-	stops    int  // how often its answer was to be stopped
+	before   string // the run whose answer is given anew
+	seen     bool   // in the conversation
+	stops    int    // how often its answer was to be stopped
+	told     bool   // that it waits
+	ahead    int    // of it, as was told last
 }
 
 func newTalk(a *app, c *api, f chatFlags, info serverInfo) *talk {

@@ -321,3 +321,33 @@ func TestChatInATerminal(t *testing.T) {
 		}
 	}
 }
+
+func TestChatAsksTheLastQuestionAnew(t *testing.T) {
+	s, tm := newFake(t, func(s *fakeServer, run string) { s.say(run, "a"+run, "Hello "+run+"."); s.finish(run) }), newTerminal(t)
+	a := &app{
+		stdin: strings.NewReader("/retry\n/edit\nHi\n/edit Hey, you\n/retry\n/edit " + strings.Repeat("x", 1001) + "\n/quit\n"), stdout: tm.out, stderr: tm.errOut, env: tm.env,
+		signals: tm.signals, pause: 2 * time.Millisecond, terminal: func(any) bool { return true },
+	}
+	if code := a.run(t.Context(), []string{"chat", "--server", s.url}); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	out := tm.out.String()
+	for _, run := range []string{"r1", "r2", "r3"} {
+		if strings.Count(out, "Hello "+run+".") != 1 {
+			t.Errorf("the answer %s is not there once in %q", run, out)
+		}
+	}
+	for _, want := range []string{"There is no question yet.", "/edit needs the new words", "The question has 1001 bytes"} {
+		if !strings.Contains(tm.errOut.String(), want) {
+			t.Errorf("%q is missing in %q", want, tm.errOut.String())
+		}
+	}
+	st := s.snapshot()
+	var left []string
+	for _, m := range st.Messages {
+		left = append(left, m.Content)
+	}
+	if got := strings.Join(left, " | "); got != "Hey, you | Hello r3." {
+		t.Errorf("the conversation is %q", got)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +71,15 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return chat.FromArchive(ctx, db, conv)
 	}})
 	agent := &llm.Agent{Model: model, System: systemPrompt(s), MaxTurns: s.MaxTurns, Parallel: s.ParallelTools}
-	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log,
-		run.Options{Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun})
+	mem, seats := openMemory(s, log), fleet.NewSeats(redis)
+	shared := run.Seats(seats)
+	if s.Redis == "" { // this replica is all there is, and counts by itself
+		shared = nil
+	}
+	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
+		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1),
+		Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short,
+	})
 	page, err := web.New()
 	if err != nil {
 		return err
@@ -79,13 +87,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	server := gateway.New(gateway.Config{
 		Store: db, Hub: hub, Runner: runner, Tools: registry, Documents: documents,
 		Identity: keys.identity(s), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
-		Ready: func(ctx context.Context) error { return redis.Ping(ctx).Err() },
+		Ready: func(ctx context.Context) error { return chat.Check(ctx, redis) },
+		Short: mem.Short,
 		Info:  gateway.Info{Name: "Parley", Build: shortVersion(), Model: model.Name(), Demo: s.Demo()},
 		Hosts: hostsOf(s, ln.Addr()), Origins: s.Origins, Proxies: proxiesOf(s), Limits: limitsOf(s),
 	})
 	h := &house{
 		settings: s, log: log, ln: ln, server: server, runner: runner,
-		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run},
+		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, mem.watch},
 		http:  &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)},
 	}
 	greet(stdout, s, ln.Addr(), keys)
@@ -159,13 +168,21 @@ func (h *house) wait(ctx context.Context, above *errgroup.Group) error {
 	}
 }
 
+// serveHTTP serves until ctx ends, and then until whatever was asked before has
+// its answer: what it is answered from ends later.
 func (h *house) serveHTTP(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() {
+	answered := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(answered)
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.settings.Drain)
 		defer cancel()
 		_ = h.http.Shutdown(grace)
-	})()
-	if err := h.http.Serve(h.ln); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+	})
+	err := h.http.Serve(h.ln)
+	if !stop() {
+		<-answered // Serve has returned when Shutdown began
+	}
+	if !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
@@ -174,9 +191,10 @@ func (h *house) serveHTTP(ctx context.Context) error {
 func limitsOf(s settings) gateway.Limits {
 	return gateway.Limits{
 		Message: s.MaxMessage, Frame: s.MaxFrame, Connections: s.MaxConnections, PerPerson: s.MaxConnectionsPerPerson,
+		Dials: s.ConnectionsPerSecond, DialBurst: s.ConnectionsBurst,
 		Follows: s.MaxFollows, Commands: s.CommandsPerSecond, Burst: s.CommandsBurst, MessagesPerMinute: s.MessagesPerMinute,
 		MessagesPerAddress: s.MessagesPerAddress,
-		Queued:             s.Queued, Document: s.MaxDocument, WaitMax: s.WaitMax,
+		Queued:             s.Queued, Document: s.MaxDocument, Import: s.MaxOpenAPI, ImportTime: s.ImportTime, WaitMax: s.WaitMax,
 	}
 }
 

@@ -16,12 +16,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
-
 	"parley/gateway"
-	"parley/gateway/chat"
-	"parley/gateway/chat/inprocess"
 	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/provider"
@@ -34,46 +29,6 @@ func newLogger(s settings, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
-}
-
-// quietRedis has go-redis's own words go to our log, where they are details:
-// what matters of them comes back as errors.
-func quietRedis(log *slog.Logger) { redis.SetLogger(redisLog{log}) }
-
-type redisLog struct{ log *slog.Logger }
-
-// Printf implements go-redis's logging interface.
-func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
-	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, v...))
-}
-
-// openRedis connects to the Redis that the settings name, or starts one
-// inside this process.
-func openRedis(ctx context.Context, s settings, log *slog.Logger) (redis.UniversalClient, func(), error) {
-	if s.Redis == "" {
-		r := inprocess.New()
-		c := r.Client()
-		return c, func() { _ = c.Close(); r.Close() }, nil
-	}
-	o, err := redis.ParseURL(s.Redis)
-	if err != nil {
-		return nil, nil, fmt.Errorf("redis: the URL cannot be used")
-	}
-	o.MaxRetries = -1 // an error never means that nothing was written
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if o.PoolSize == 0 {
-		o.PoolSize = 64
-	}
-	c := redis.NewClient(o)
-	warnings, err := chat.CheckRedis(ctx, c)
-	if err != nil {
-		_ = c.Close()
-		return nil, nil, err
-	}
-	for _, w := range warnings {
-		log.Warn("redis: " + w)
-	}
-	return c, func() { _ = c.Close() }, nil
 }
 
 func openModel(s settings) (llm.Model, error) {

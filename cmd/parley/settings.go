@@ -39,6 +39,8 @@ type settings struct {
 	MaxFrame                int // bytes
 	MaxConnections          int
 	MaxConnectionsPerPerson int
+	ConnectionsPerSecond    int
+	ConnectionsBurst        int
 	MaxFollows              int
 	CommandsPerSecond       int
 	CommandsBurst           int
@@ -46,9 +48,14 @@ type settings struct {
 	MessagesPerAddress      int
 	Queued                  int
 	MaxDocument             int // bytes
+	MaxOpenAPI              int // bytes
+	ImportTime              time.Duration
 	WaitMax                 time.Duration
 
+	Memory int64 // bytes, 0 for what the environment says
+
 	Answers       int
+	PerPerson     int // 0 for any number
 	MaxRun        time.Duration
 	MaxTurns      int
 	ParallelTools int

@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"parley/gateway/store"
 	"parley/tools"
 )
@@ -126,14 +124,6 @@ func storePath(v string) (string, error) {
 	return v, nil
 }
 
-func redisURL(v string) (string, error) {
-	_, err := redis.ParseURL(v)
-	if err != nil || !strings.HasPrefix(v, "redis://") && !strings.HasPrefix(v, "rediss://") {
-		return "", errors.New("is not a Redis URL, such as redis://localhost:6379/0")
-	}
-	return v, nil
-}
-
 func modelURL(v string) (string, error) {
 	u, err := url.Parse(v)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -170,7 +160,8 @@ func redactURL(v string) string {
 	if !strings.Contains(v, "://") {
 		return v
 	}
-	u, err := url.Parse(v)
+	one, hosts := splitHosts(v)
+	u, err := url.Parse(one)
 	if err != nil {
 		return hidden
 	}
@@ -181,6 +172,9 @@ func redactURL(v string) string {
 	}
 	if u.RawQuery != "" {
 		u.RawQuery = redactQuery(u.Query())
+	}
+	if len(hosts) > 1 {
+		u.Host = strings.Join(hosts, ",")
 	}
 	return u.String()
 }

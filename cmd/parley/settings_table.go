@@ -87,7 +87,7 @@ func stateRows() []setting {
 	store := text("store", "path|url", "", "Conversations, tools and documents: path of a SQLite file, postgres://… URL, or :memory: for a try.",
 		func(s *settings) *string { return &s.Store }, storePath)
 	store.shown = "parley.db in the data folder"
-	redis := text("redis", "url", "", "Redis that all replicas share, redis://… or rediss://…; empty means one inside the process.",
+	redis := text("redis", "url", "", "Redis that all replicas share: redis://…, rediss://… with TLS, unix:///path, redis+sentinel://host,host/NAME or redis+cluster://host,host; empty means one inside the process.",
 		func(s *settings) *string { return &s.Redis }, optional(redisURL))
 	store.url, redis.url = true, true
 	return inGroup(groupState, []setting{data, store, redis})
@@ -133,6 +133,8 @@ func limitRows() []setting {
 		number("max-frame", "bytes", "65536", "Longest WebSocket frame of a client; must have room for a message.", 1024, 4<<20, func(s *settings) *int { return &s.MaxFrame }),
 		number("max-connections", "n", "20000", "WebSocket and SSE connections of this replica.", 1, 10_000_000, func(s *settings) *int { return &s.MaxConnections }),
 		number("max-connections-per-person", "n", "32", "Connections of one person to this replica.", 1, 1_000_000, func(s *settings) *int { return &s.MaxConnectionsPerPerson }),
+		number("connections-per-second", "n", "500", "New connections to this replica a second; the rest is told when to come again.", 1, 1_000_000, func(s *settings) *int { return &s.ConnectionsPerSecond }),
+		number("connections-burst", "n", "1000", "New connections to this replica at once.", 1, 10_000_000, func(s *settings) *int { return &s.ConnectionsBurst }),
 		number("max-follows", "n", "64", "Conversations that one connection may follow.", 1, 10_000, func(s *settings) *int { return &s.MaxFollows }),
 		number("commands-per-second", "n", "20", "Commands of one connection a second, on average.", 1, 10_000, func(s *settings) *int { return &s.CommandsPerSecond }),
 		number("commands-burst", "n", "40", "Commands of one connection at once.", 1, 100_000, func(s *settings) *int { return &s.CommandsBurst }),
@@ -140,13 +142,17 @@ func limitRows() []setting {
 		number("messages-per-address", "n", "300", "Messages of all guests of one address a minute.", 1, 1_000_000, func(s *settings) *int { return &s.MessagesPerAddress }),
 		number("queued", "n", "16", "Questions of a conversation that may wait for an answer.", 1, 1000, func(s *settings) *int { return &s.Queued }),
 		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
+		number("max-openapi", "bytes", "16777216", "Largest OpenAPI document that tools are imported from.", 1024, 1<<30, func(s *settings) *int { return &s.MaxOpenAPI }),
+		period("import-time", "30s", "Longest that fetching and reading an OpenAPI document may take.", "1s", "10m", func(s *settings) *duration { return &s.ImportTime }),
 		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),
+		memoryRow(),
 	})
 }
 
 func answerRows() []setting {
 	return inGroup(groupAnswers, []setting{
 		number("answers", "n", "256", "Answers that this replica writes at once; the rest wait.", 1, 100_000, func(s *settings) *int { return &s.Answers }),
+		number("answers-per-person", "n", "3", "Answers that one person gets at once, on all replicas; 0 is any number, which the administrator always has.", 0, 100_000, func(s *settings) *int { return &s.PerPerson }),
 		period("max-run", "10m", "Longest that one answer may take.", "1s", "24h", func(s *settings) *duration { return &s.MaxRun }),
 		number("max-turns", "n", "12", "Turns of the model in one answer.", 1, 1000, func(s *settings) *int { return &s.MaxTurns }),
 		number("parallel-tools", "n", "8", "Tool calls of one answer at the same time.", 1, 256, func(s *settings) *int { return &s.ParallelTools }),

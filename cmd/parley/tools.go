@@ -18,6 +18,8 @@ import (
 const toolsUsage = `Usage: parley tools list              list the tools that the model can call
        parley tools show NAME         print one as JSON, without its secrets
        parley tools put FILE          register what a JSON file declares, or replace it
+       parley tools import URL|FILE   make tools of an OpenAPI document's operations: list them,
+                                      or register those that --tag, --path or --operation select
        parley tools rm NAME…          remove tools
        parley tools call NAME [JSON]  call one with these arguments, as the model would
 
@@ -28,11 +30,13 @@ func (a *app) toolsCommand(ctx context.Context, args []string) error {
 	var c clientFlags
 	fs := a.flags("tools", toolsUsage)
 	c.register(fs, true)
+	var imports importFlags
+	imports.register(fs)
 	args, err := parse(fs, args)
 	if err != nil {
 		return err
 	}
-	verb, args, err := verbOf("tools", args, "list", "show", "put", "rm", "call")
+	verb, args, err := verbOf("tools", args, "list", "show", "put", "import", "rm", "call")
 	if err != nil {
 		return err
 	}
@@ -40,12 +44,13 @@ func (a *app) toolsCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return (&toolbox{app: a, api: newAPI(t)}).run(ctx, verb, args)
+	return (&toolbox{app: a, api: newAPI(t), imports: imports}).run(ctx, verb, args)
 }
 
 type toolbox struct {
-	app *app
-	api *api
+	app     *app
+	api     *api
+	imports importFlags
 }
 
 func (t *toolbox) run(ctx context.Context, verb string, args []string) error {
@@ -60,6 +65,8 @@ func (t *toolbox) run(ctx context.Context, verb string, args []string) error {
 		return t.show(ctx, args[0])
 	case "put":
 		return t.put(ctx, args[0])
+	case "import":
+		return t.importTools(ctx, args[0], t.imports)
 	case "rm":
 		return t.remove(ctx, args)
 	}

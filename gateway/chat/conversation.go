@@ -50,6 +50,7 @@ type Question struct {
 	Run          string
 	Message      llm.Message // its client id is in metadata.parley.clientId
 	Replaces     string      // a run whose answer is to be given anew; Message is then an old one
+	Edits        string      // a message in whose place Message is to stand; what is behind that gives way too
 	Accepted     time.Time
 }
 
@@ -59,6 +60,7 @@ type RunRecord struct {
 	Conversation string       `json:"conversation"`
 	Question     string       `json:"question"` // message id
 	Replaces     string       `json:"replaces,omitempty"`
+	Edits        string       `json:"edits,omitempty"` // message id
 	Status       RunStatus    `json:"status"`
 	Try          int          `json:"try"`
 	Model        string       `json:"model,omitempty"`
@@ -73,6 +75,7 @@ type Batch struct {
 	Messages []llm.Message // finished; one whose id is known replaces it in its place, others follow the last
 	Run      *RunRecord    // its Status, Try, Model, Usage and Failure are set
 	Replaced string        // a run whose messages, but for the question, are no longer shown
+	Edited   string        // a message that is no longer shown, nor is what lies between it and the first of Messages
 	Title    string        // set if not empty and the conversation has none
 }
 

@@ -1,5 +1,11 @@
 package chat
 
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+)
+
 // Window returns what a generation's first entry repeats of s.
 func (s *State) Window() State { return s.window() }
 
@@ -48,9 +54,34 @@ func (h *Hub) ring(conv string) (entries, bytes int, followed bool) {
 	return len(r.ring), bytes, true
 }
 
-// Listeners returns to how many channels the bus listens.
+// Listeners returns to how many channels the bus listens, the one of the
+// process included, however many connections are probed on one like it.
 func (b *Bus) Listeners() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.listeners)
+	n := 1
+	for _, l := range b.links {
+		l.mu.Lock()
+		n += len(l.listeners) - 1
+		l.mu.Unlock()
+	}
+	return n
+}
+
+// Scan returns at most limit conversations that are due.
+func (q *Queue) Scan(ctx context.Context, limit int) (due []string, err error) {
+	ws, _, err := q.Lookout().Look(ctx)
+	for _, w := range ws {
+		due = append(due, w.Conversation)
+	}
+	return due[:min(len(due), limit)], err
+}
+
+// Settled reports whether the queue would claim a conversation of another's.
+func (q *Queue) Settled(conv string) bool { return q.isSettled(partition(conv)) }
+
+// Subscribers returns how many listen to a channel of no partition.
+func Subscribers(ctx context.Context, rdb redis.UniversalClient, channel string) int64 {
+	n, _ := subscribers(ctx, rdb, []string{channel})
+	return n[channel]
 }

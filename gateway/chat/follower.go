@@ -103,6 +103,7 @@ func (f *Follower) ahead(ctx context.Context) (Delivery, error) {
 	if head.Before(f.at) {
 		return f.snapshot(ctx, "trimmed")
 	}
+	f.room.behind(head) // its bells may have been lost
 	return Delivery{}, nil
 }
 

@@ -87,8 +87,17 @@ func (h *Hub) Run(ctx context.Context) error {
 // with the store, which may know that it has ended.
 const silence = 10 * time.Second
 
-// checkHeads looks in one batch at all logs with an active run, and at those
-// that a follower waits to be healed.
+// How often a room is looked at in which nothing goes on as far as it knows:
+// later than its connection is dialled again that hears nothing;
+// and how many of those at once: all the bells of a short run may have been
+// lost.
+const (
+	idleEvery = 15 * time.Second
+	idleMost  = 1000
+)
+
+// checkHeads looks in one batch at all logs with an active run, at those that a
+// follower waits to be healed, and at some others.
 func (h *Hub) checkHeads(ctx context.Context) {
 	rooms := h.anxiousRooms()
 	if len(rooms) == 0 {
@@ -104,8 +113,8 @@ func (h *Hub) checkHeads(ctx context.Context) {
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, r := range rooms {
 		rs, err := records(heads[i].Val(), heads[i].Err(), r.conv)
-		if err == nil && len(rs) == 1 {
-			r.behind(rs[0].at)
+		if err == nil && len(rs) == 1 && r.behind(rs[0].at) {
+			h.wg.Go(func() { h.bus.missed(h.ctx, keysOf(r.conv).bell) })
 		}
 		if r.silent() {
 			h.wg.Go(r.recheck)
@@ -123,10 +132,16 @@ func (h *Hub) checkHeads(ctx context.Context) {
 func (h *Hub) anxiousRooms() (rooms []*room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	idle := 0
 	for _, r := range h.rooms {
-		if _, waits := r.waits(); waits || r.isActive() {
-			rooms = append(rooms, r)
+		_, waits := r.waits()
+		if !waits && !r.isActive() {
+			if idle >= idleMost || !r.due() {
+				continue
+			}
+			idle++
 		}
+		rooms = append(rooms, r)
 	}
 	return rooms
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/gateway/chat"
+	"parley/llm"
 )
 
 // talk claims a conversation whose run r1 writes message m.
@@ -29,7 +30,7 @@ func (w *world) talk(p *process, conv string) *chat.Lease {
 }
 
 func TestFollowersJoinAtAnyTime(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.hub.RingSize = 16
 		a, b := w.start(nil), w.start(nil)
@@ -83,7 +84,7 @@ func (w *world) unheard(conv string, at chat.Position, e chat.Entry) {
 }
 
 func TestLostBellIsHealedByTheHeadCheck(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = time.Minute
 		a := w.start(nil)
@@ -127,7 +128,7 @@ func TestLostSubscriptionIsHealedOnItsReturn(t *testing.T) {
 
 // An entry that no read brings has the writer begin anew.
 func TestHoleIsHealedByANewGeneration(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = time.Minute // the writer does not find out by itself
 		a, b := w.start(nil), w.start(nil)
@@ -137,7 +138,7 @@ func TestHoleIsHealedByANewGeneration(t *testing.T) {
 		gen := l.Generation()
 		hole := chat.Position{Generation: gen, N: 50}
 		w.unheard("conv", hole, piece("r1", "m", "from nowhere"))
-		w.rdb.Publish(w.ctx(), chat.BellOf("conv"), `{"at":"`+hole.String()+`"}`)
+		w.ring("conv", `{"at":"`+hole.String()+`"}`)
 		eventually(t, "healed", func() bool {
 			its, err := l.Inbox(w.ctx()) // as the session does when it is poked
 			if err != nil || len(its) != 1 {
@@ -178,7 +179,7 @@ func TestCursorsThatFitNothing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 				w := newWorld(t, client)
 				a, b := w.start(nil), w.start(nil)
 				it := w.ask("conv", "r1")
@@ -207,7 +208,7 @@ func TestCursorsThatFitNothing(t *testing.T) {
 }
 
 func TestIdleRoomKeepsNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		eventually(t, "the process listens", func() bool { return a.bus.Listeners() == 2 }) // for itself and for wakes
@@ -228,7 +229,7 @@ func TestIdleRoomKeepsNothing(t *testing.T) {
 
 // Tool results are large: a ring is bounded by what its entries weigh, too.
 func TestRingIsBoundedInBytes(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.hub.RingBytes = 100 << 10
 		a := w.start(nil)
@@ -256,7 +257,7 @@ func TestRingIsBoundedInBytes(t *testing.T) {
 }
 
 func TestRoomsComeAndGo(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		eventually(t, "the process listens", func() bool { return a.bus.Listeners() == 2 }) // for itself and for wakes
@@ -312,7 +313,7 @@ func (c *counter) reads() int {
 }
 
 func TestAThousandFollowersReturning(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		l := w.talk(a, "conv")
@@ -352,11 +353,11 @@ func TestAThousandFollowersReturning(t *testing.T) {
 }
 
 func TestLargeEntriesAreRungAsTheirID(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		l := w.talk(a, "conv")
-		sub := w.rdb.Subscribe(w.ctx(), chat.BellOf("conv"))
+		sub := w.bells("conv")
 		defer sub.Close()
 		if _, err := sub.Receive(w.ctx()); err != nil {
 			t.Fatal(err)
@@ -395,6 +396,13 @@ func (l *line) deafen() {
 	}
 }
 
+// count returns how many connections have subscribed.
+func (l *line) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.subs)
+}
+
 type deaf struct {
 	net.Conn
 	line *line
@@ -427,10 +435,11 @@ func (d *deaf) Read(b []byte) (int, error) {
 }
 
 func TestBusDialsAgainWhenItHearsNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w, ln := newWorld(t, client), &line{}
-		w.client = func() *redis.Client {
-			o := *client().Options()
+		w.client = func() redis.UniversalClient {
+			o := *client().(*redis.Client).Options()
+			o.MaxRetries = -1 // a client has made 0 of it, which would mean 3
 			dial := o.Dialer
 			o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				c, err := dial(ctx, network, addr)
@@ -447,21 +456,47 @@ func TestBusDialsAgainWhenItHearsNothing(t *testing.T) {
 		titled := func(title string) func() bool {
 			return func() bool { s, _, _ := f.now(); return s.Title == title }
 		}
-		l.Put("", 0, chat.Event{Type: chat.Titled, Title: "heard"}) // there is no run, so heads are not looked at
+		l.Put("", 0, chat.Event{Type: chat.Titled, Title: "heard"}) // there is no run, so heads are seldom looked at
 		eventually(t, "heard", titled("heard"))
 		time.Sleep(30 * time.Second) // probes keep the silence of a line apart from that of a conversation
-		n := len(ln.subs)
+		n := ln.count()
 		ln.deafen()
 		began := time.Now()
 		l.Put("", 0, chat.Event{Type: chat.Titled, Title: "unheard"})
-		for !titled("unheard")() && time.Since(began) < time.Minute {
+		for (!titled("unheard")() || ln.count() < 2) && time.Since(began) < time.Minute {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("heard after %v", took)
 		}
-		if n != 1 || len(ln.subs) != 2 {
-			t.Errorf("%d connections before the silence, want 1; %d after, want 2", n, len(ln.subs))
+		if n != 1 || ln.count() != 2 {
+			t.Errorf("%d connections before the silence, want 1; %d after, want 2", n, ln.count())
 		}
+	})
+}
+
+// All bells of a run may be lost, so that a room does not know that there was
+// one.
+func TestRunWithoutBellsIsFound(t *testing.T) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
+		w := newWorld(t, client)
+		b := w.start(nil)
+		f := b.follow("conv", chat.Position{}, chat.State{})
+		time.Sleep(3 * time.Second) // it has joined
+		log, _, _, _ := chat.KeysOf("conv")
+		gen := uint64(time.Now().UnixMilli())
+		for n, ev := range []chat.Event{
+			{Type: chat.GenerationBegan, Same: true, Snapshot: &chat.State{}},
+			{Type: chat.MessageSaid, Said: &llm.Message{ID: "q1", Role: llm.User, Content: "hello"}},
+		} {
+			at := chat.Position{Generation: gen, N: uint64(n)}
+			e, err := json.Marshal(chat.Entry{At: at, Ev: ev})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.rdb.XAdd(w.ctx(), &redis.XAddArgs{Stream: log, ID: at.String(), Values: []any{"e", string(e)}})
+		}
+		time.Sleep(20 * time.Second)
+		f.sees("user:hello")
 	})
 }

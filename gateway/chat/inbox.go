@@ -17,6 +17,7 @@ type Kind string
 const (
 	Say        Kind = "say"        // answer Message in Run
 	Regenerate Kind = "regenerate" // answer the old Message anew in Run, instead of Replaces
+	Edit       Kind = "edit"       // answer Message in Run; it stands in the place of Edits
 	Cancel     Kind = "cancel"     // end Run
 	Heal       Kind = "heal"       // a follower sees a hole that no read fills: begin a new generation
 )
@@ -29,6 +30,7 @@ type Item struct {
 	Run      string       `json:"run,omitempty"`
 	Message  *llm.Message `json:"message,omitempty"`
 	Replaces string       `json:"replaces,omitempty"`
+	Edits    string       `json:"edits,omitempty"`
 
 	raw string // as it stands in the inbox, by which it is removed
 }

@@ -24,6 +24,8 @@ type Lease struct {
 	stop context.CancelCauseFunc
 	done chan struct{} // the keeper has ended
 
+	asking chan struct{} // 1 slot, held while a renewal or the release is on its way
+
 	poked chan struct{} // 1 slot: the inbox has something new
 	doubt chan struct{} // 1 slot: wakes the keeper
 

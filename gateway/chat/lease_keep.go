@@ -47,16 +47,22 @@ func (l *Lease) keep() {
 // something. A log that is shorter than it must be, after a rollback of
 // Redis, is doubt.
 func (l *Lease) Renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.q.ttl)
+	defer cancel()
+	if err := l.turn(ctx); err != nil {
+		return err
+	}
+	defer l.turned()
 	l.mu.Lock()
 	gen, known, settled := l.gen, l.known, l.settled()
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, l.q.ttl)
-	defer cancel()
 	sent := time.Now()
 	v, err := renewScript.Run(ctx, l.q.rdb, []string{l.keys.own, l.keys.in, l.keys.due, l.keys.log},
 		l.Conversation, gen, l.q.ttl.Milliseconds(), ownTTL.Milliseconds(), inTTL.Milliseconds(), l.q.logTTL.Milliseconds()).Int64Slice()
 	if err != nil {
-		l.q.trouble()
+		if l.ctx.Err() == nil { // else the lease has ended meanwhile, which says nothing of Redis
+			l.q.trouble(l.Conversation)
+		}
 		return fmt.Errorf("chat: renew %s: %w", l.Conversation, err)
 	}
 	if v[0] != 1 || settled && v[2] < known {
@@ -74,6 +80,24 @@ func (l *Lease) Renew(ctx context.Context) error {
 	}
 	return nil
 }
+
+// turn waits until no renewal or release is on its way. A renewal that Redis
+// took behind the release would bring the lease back, and the next question
+// would wait for it to run out.
+func (l *Lease) turn(ctx context.Context) error {
+	select {
+	case l.asking <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if l.ctx.Err() != nil {
+		l.turned()
+		return context.Cause(l.ctx)
+	}
+	return nil
+}
+
+func (l *Lease) turned() { <-l.asking }
 
 // Fresh waits until the lease is known to be held, and all that was put is in
 // the log. Before it returns nil, nothing outside may be changed: a replica
@@ -135,7 +159,7 @@ func (l *Lease) resolve() {
 			err = l.open(gen, "doubt", sent, nil)
 		}
 		if err != nil {
-			l.q.trouble()
+			l.q.trouble(l.Conversation)
 			pauseFor(l.ctx, 50*time.Millisecond)
 		}
 	}
@@ -196,8 +220,9 @@ func (l *Lease) open(gen uint64, kind string, sent time.Time, same *Position) er
 // writeFirst writes a generation's first entry, drops what is older than the
 // log must reach, and returns the log's length.
 func (l *Lease) writeFirst(r record, trim bool) (int64, error) {
-	oldest := Position{uint64(max(0, time.Now().Add(-l.q.logTTL).UnixMilli())), 0}
-	if trim || r.at.Before(oldest) { // a clock that is ahead must not trim what is written here
+	// A generation is about the time at which Redis gave it.
+	oldest := Position{Generation: r.at.Generation - min(r.at.Generation, uint64(l.q.logTTL.Milliseconds()))}
+	if trim {
 		oldest = r.at
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, 2*time.Second)
@@ -206,7 +231,7 @@ func (l *Lease) writeFirst(r record, trim bool) (int64, error) {
 	_, err := l.q.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.XAdd(ctx, &redis.XAddArgs{Stream: l.keys.log, ID: r.at.String(), Values: []any{field, r.raw}})
 		p.XTrimMinID(ctx, l.keys.log, oldest.String())
-		p.Publish(ctx, l.keys.bell, r.bell())
+		ring(ctx, l.q.rdb, p, l.keys.bell, r.bell())
 		n = p.XLen(ctx, l.keys.log)
 		p.PExpire(ctx, l.keys.log, l.q.logTTL)
 		return nil
@@ -250,6 +275,10 @@ func (l *Lease) HandOver(ctx context.Context) error {
 }
 
 func (l *Lease) release(ctx context.Context, hand bool) (int, error) {
+	if err := l.turn(ctx); err != nil {
+		return 0, err
+	}
+	defer l.turned()
 	l.mu.Lock()
 	gen, known := l.gen, l.known
 	l.mu.Unlock()
@@ -261,6 +290,9 @@ func (l *Lease) release(ctx context.Context, hand bool) (int, error) {
 		l.Conversation, gen, flag, known, wakeChannel, l.q.logTTL.Milliseconds()).Int()
 	if err != nil {
 		return 0, fmt.Errorf("chat: release %s: %w", l.Conversation, err)
+	}
+	if v == 1 {
+		l.stop(errReleased)
 	}
 	return v, nil
 }

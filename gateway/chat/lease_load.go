@@ -27,7 +27,14 @@ func (l *Lease) load(ctx context.Context) (same *Position, err error) {
 	if run.Replaces != "" { // the store may not have heard of it yet
 		stored = slices.DeleteFunc(stored, func(m llm.Message) bool { return answers(m, run.Replaces) })
 	}
-	if at.IsZero() || s.Active() && run.Status.Ended() || !agrees(s, stored, run) {
+	spared, err := l.spared(ctx, s, stored, run)
+	if err != nil {
+		return nil, err
+	}
+	if at.IsZero() || s.Active() && run.Status.Ended() || !agrees(s, spared, run) {
+		if unheard(stored, run) {
+			s.Run = nil // what it has said is lost, its question too: it begins anew
+		}
 		l.state = rebuilt(s, stored, run)
 		if at.IsZero() && len(stored) == 0 {
 			return &at, nil
@@ -52,6 +59,27 @@ func (l *Lease) latest(ctx context.Context, s State) (RunRecord, error) {
 		return RunRecord{}, nil
 	}
 	return rec, err
+}
+
+// unheard reports whether the store has not been told yet that a run has
+// begun: its question is not among the messages.
+func unheard(stored []llm.Message, run RunRecord) bool {
+	return run.Status == RunAccepted && run.Replaces == "" && !has(stored, run.Question)
+}
+
+// spared returns what the latest run leaves of the stored messages. If its
+// question stands in the place of an older one, and the store has not heard of
+// that yet, those are the ones before the older one, and none of them if the
+// log does not reach back so far.
+func (l *Lease) spared(ctx context.Context, s State, stored []llm.Message, run RunRecord) ([]llm.Message, error) {
+	if run.Edits == "" || !unheard(stored, run) {
+		return stored, nil
+	}
+	if s.first() == run.Question {
+		return nil, nil
+	}
+	left, _, err := l.q.archive.History(ctx, l.Conversation, run.Edits, windowMessages)
+	return left, err
 }
 
 // forget takes away the thoughts of a turn that is not whole, which will be
@@ -111,15 +139,14 @@ func (s *State) lacks(stored []llm.Message) bool {
 		slices.ContainsFunc(s.Open, func(id string) bool { return has(stored, id) })
 }
 
-// rebuilt returns what the store knows of the conversation.
+// rebuilt returns what the store knows of the conversation. What waits is not
+// in it: who writes next says so.
 func rebuilt(s State, stored []llm.Message, latest RunRecord) State {
-	r := State{Messages: stored, Queued: s.Queued, Run: s.Run, Title: s.Title}
+	r := State{Messages: stored, Run: s.Run, Title: s.Title}
 	if latest.Status.Ended() {
 		run := *s.Run
 		run.Status = latest.Status
 		r.Run = &run
 	}
-	r = r.Clone()
-	r.Queued = slices.DeleteFunc(r.Queued, func(q llm.Message) bool { return has(stored, q.ID) })
-	return r
+	return r.Clone()
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func TestPutReachesTheLogInOrder(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		it := w.ask("conv", "r1")
@@ -44,7 +44,7 @@ func TestPutReachesTheLogInOrder(t *testing.T) {
 // Whatever was put while Redis failed is in the snapshot of the generation
 // with which the lease goes on.
 func TestAppendErrorIsDoubt(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		it := w.ask("conv", "r1")
@@ -72,7 +72,7 @@ func TestAppendErrorIsDoubt(t *testing.T) {
 }
 
 func TestZombieWritesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -111,7 +111,7 @@ func expire(w *world, conv string) {
 // reading of the log and its first entry. What it writes then is not part of
 // what the successor goes on from, and followers must be told so.
 func TestZombieWritesDuringAClaim(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		it := w.ask("conv", "r1")
@@ -140,7 +140,7 @@ func TestZombieWritesDuringAClaim(t *testing.T) {
 // A claim may take longer than a log reaches back, by the clock of the replica:
 // that must not trim what it has just written.
 func TestTrimSparesTheGenerationThatBegins(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = time.Minute
 		w.queue.LogTTL = time.Second
@@ -156,7 +156,7 @@ func TestTrimSparesTheGenerationThatBegins(t *testing.T) {
 }
 
 func TestGenerationsGrowWhateverTheClock(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		it := w.ask("conv", "r1")
@@ -188,7 +188,7 @@ func TestTrimsAtItsBounds(t *testing.T) {
 		"bytes":   {MaxBytes: 4000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 				w := newWorld(t, client)
 				w.queue.MaxEntries, w.queue.MaxBytes = o.MaxEntries, o.MaxBytes
 				a := w.start(nil)
@@ -226,7 +226,7 @@ func TestTrimsAtItsBounds(t *testing.T) {
 }
 
 func TestRoomBoundsWhatWaits(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.MaxQueued = 2000
 		a := w.start(nil)
@@ -274,7 +274,7 @@ func (a *away) Claimed(ctx context.Context, conv string, gen uint64, nonce strin
 // The store is away while a lease is in doubt: the claim is repeated until it
 // is whole, and nothing that was put meanwhile is lost.
 func TestDoubtOutlastsTheStore(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		ar := &away{Archive: w.db}
 		a := w.start(ar)
@@ -299,7 +299,7 @@ func TestDoubtOutlastsTheStore(t *testing.T) {
 }
 
 func TestALeaseThatHasEndedWritesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		it := w.ask("conv", "r1")
@@ -316,7 +316,7 @@ func TestALeaseThatHasEndedWritesNothing(t *testing.T) {
 }
 
 func TestFreshRenews(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = time.Minute
 		a := w.start(nil)
@@ -335,7 +335,7 @@ func TestFreshRenews(t *testing.T) {
 
 // What a store has of a run that the log believes to go on is believed.
 func TestSuccessorBelievesTheStore(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -361,7 +361,7 @@ func TestSuccessorBelievesTheStore(t *testing.T) {
 // A writer that was cut off from Redis may have stored a message that its log
 // has only the beginning of.
 func TestSuccessorBelievesTheStoreOfAnOpenMessage(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -392,7 +392,7 @@ func TestSuccessorBelievesTheStoreOfAnOpenMessage(t *testing.T) {
 // A successor of a run that gives an answer anew does not bring back the old
 // one, which the store may still have.
 func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -428,7 +428,7 @@ func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
 
 // Thoughts of a turn that was not finished are thought again.
 func TestSuccessorRollsBackThoughts(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")

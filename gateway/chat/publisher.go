@@ -8,11 +8,52 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A publisher sends what all conversations of a replica have to append, in
-// shared pipelines of XADD and PUBLISH. One pipeline is under way at a time:
-// what is put meanwhile goes with the next, so that load makes pipelines
-// longer and never a queue.
+// A publisher sends what all conversations of a replica have to append. In a
+// cluster each partition has a lane of its own, so that a node that does not
+// answer holds up nobody whose log is on another one.
 type publisher struct {
+	lanes []*lane
+}
+
+func newPublisher(rdb redis.UniversalClient, linger time.Duration) *publisher {
+	p := &publisher{lanes: make([]*lane, 1)}
+	if sharded(rdb) {
+		p.lanes = make([]*lane, Partitions)
+	}
+	for i := range p.lanes {
+		p.lanes[i] = &lane{rdb: rdb, linger: linger, kick: make(chan struct{}, 1)}
+	}
+	return p
+}
+
+// offer says that l has something to send.
+func (p *publisher) offer(l *Lease) {
+	p.lanes[partition(l.Conversation)%len(p.lanes)].offer(l)
+}
+
+// together has all that is put during f go out in one pipeline of each lane.
+func (p *publisher) together(f func()) {
+	for _, l := range p.lanes {
+		l.hold(true)
+	}
+	f()
+	for _, l := range p.lanes {
+		l.hold(false)
+	}
+}
+
+func (p *publisher) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, l := range p.lanes {
+		all.Go(func() { l.run(ctx) })
+	}
+	all.Wait()
+}
+
+// A lane sends shared pipelines of XADD and PUBLISH. One is under way at a
+// time: what is put meanwhile goes with the next, so that load makes pipelines
+// longer and never a queue.
+type lane struct {
 	rdb    redis.UniversalClient
 	linger time.Duration // how long a pipeline waits for others right behind another
 
@@ -30,12 +71,8 @@ type parcel struct {
 	adds    []*redis.StringCmd
 }
 
-func newPublisher(rdb redis.UniversalClient, linger time.Duration) *publisher {
-	return &publisher{rdb: rdb, linger: linger, kick: make(chan struct{}, 1)}
-}
-
 // offer says that l has something to send. l is in ready at most once.
-func (p *publisher) offer(l *Lease) {
+func (p *lane) offer(l *Lease) {
 	p.mu.Lock()
 	p.ready = append(p.ready, l)
 	held := p.held
@@ -45,21 +82,18 @@ func (p *publisher) offer(l *Lease) {
 	}
 }
 
-// together has all that is put during f go out in one pipeline.
-func (p *publisher) together(f func()) {
-	p.hold(true)
-	f()
-	p.hold(false)
-	signal(p.kick)
-}
-
-func (p *publisher) hold(held bool) {
+// hold keeps back what is offered until it is called again.
+func (p *lane) hold(held bool) {
 	p.mu.Lock()
 	p.held = held
+	waiting := len(p.ready) > 0
 	p.mu.Unlock()
+	if !held && waiting {
+		signal(p.kick)
+	}
 }
 
-func (p *publisher) run(ctx context.Context) {
+func (p *lane) run(ctx context.Context) {
 	var last, before time.Time
 	for {
 		select {
@@ -78,7 +112,7 @@ func (p *publisher) run(ctx context.Context) {
 }
 
 // send brings everything that is queued to Redis.
-func (p *publisher) send() {
+func (p *lane) send() {
 	p.mu.Lock()
 	ready := p.ready
 	p.ready = nil
@@ -89,7 +123,7 @@ func (p *publisher) send() {
 	parcels := make([]parcel, 0, len(ready))
 	for _, l := range ready {
 		if pc := l.take(); len(pc.records) > 0 {
-			pc.write(ctx, pipe)
+			pc.write(ctx, p.rdb, pipe)
 			parcels = append(parcels, pc)
 		}
 	}
@@ -102,11 +136,11 @@ func (p *publisher) send() {
 	}
 }
 
-func (pc *parcel) write(ctx context.Context, pipe redis.Pipeliner) {
+func (pc *parcel) write(ctx context.Context, rdb redis.UniversalClient, pipe redis.Pipeliner) {
 	k := pc.lease.keys
 	for _, r := range pc.records {
 		pc.adds = append(pc.adds, pipe.XAdd(ctx, &redis.XAddArgs{Stream: k.log, ID: r.at.String(), Values: []any{field, r.raw}}))
-		pipe.Publish(ctx, k.bell, r.bell())
+		ring(ctx, rdb, pipe, k.bell, r.bell())
 	}
 }
 

@@ -58,11 +58,13 @@ type Queue struct {
 
 	maxQueued, maxEntries, maxBytes int
 
-	due chan string // conversations that somebody says are due
+	due      chan string   // conversations that somebody says are due
+	suspects chan []string // conversations whose writer is late; 1 slot
 
 	mu      sync.Mutex
-	leases  map[string]*Lease // held by this process
-	settled time.Time         // no claim of another's conversation before: leases could not be renewed
+	leases  map[string]*Lease     // held by this process
+	left    map[string]string     // conversations whose writers are gone, and these
+	settled [Partitions]time.Time // no claim of another's conversation before: leases could not be renewed
 }
 
 // NewQueue returns the queue of the conversations in rdb.
@@ -71,7 +73,7 @@ func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptio
 		rdb: rdb, archive: archive, bus: bus, log: NewLog(rdb), inbox: NewInbox(rdb), inc: bus.Incarnation(),
 		ttl: positive(o.TTL, 2*time.Second), logTTL: positive(o.LogTTL, logTTL),
 		maxQueued: positive(o.MaxQueued, 1<<20), maxEntries: positive(o.MaxEntries, 4096), maxBytes: positive(o.MaxBytes, 1<<20),
-		due: make(chan string, 256), leases: map[string]*Lease{},
+		due: make(chan string, 256), suspects: make(chan []string, 1), leases: map[string]*Lease{},
 	}
 	q.heartbeat = q.ttl / 4
 	linger := o.Linger
@@ -87,11 +89,13 @@ func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptio
 func (q *Queue) Run(ctx context.Context) error {
 	for channel, f := range map[string]func(string){livePrefix + q.inc: q.poke, wakeChannel: q.hint} {
 		if err := q.bus.listen(ctx, channel, &listener{message: f}); err != nil && ctx.Err() == nil {
-			// The bus subscribes again as soon as it has a connection.
-			q.trouble()
+			q.unsettle() // the bus subscribes again as soon as it has a connection
 		}
 	}
+	var wg sync.WaitGroup
+	wg.Go(func() { q.watch(ctx) })
 	q.pub.run(ctx)
+	wg.Wait()
 	return nil
 }
 
@@ -130,12 +134,32 @@ func (q *Queue) Wake(ctx context.Context, conv string) {
 	_ = q.rdb.Publish(ctx, wakeChannel, conv).Err() // a hint
 }
 
-// trouble notes that Redis failed: for one ttl nothing that may be another's
-// is claimed, since nobody could renew.
-func (q *Queue) trouble() {
+// trouble notes that Redis failed for a conversation: for one ttl nothing that
+// may be another's is claimed, since nobody could renew. In a cluster that
+// holds for its partition; what else its node has, the next scan notices.
+func (q *Queue) trouble(conv string) { q.unsettle(partition(conv)) }
+
+func (q *Queue) unsettle(partitions ...int) {
 	q.mu.Lock()
-	q.settled = time.Now().Add(q.ttl)
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	until := time.Now().Add(q.ttl)
+	if c, ok := q.rdb.(*redis.ClusterClient); ok {
+		c.ReloadState(context.Background()) // which returns at once
+	} else {
+		for p := range q.settled {
+			q.settled[p] = until
+		}
+	}
+	for _, p := range partitions {
+		q.settled[p] = until
+	}
+}
+
+// isSettled reports whether what seems to be due in a partition is.
+func (q *Queue) isSettled(p int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !time.Now().Before(q.settled[p])
 }
 
 func (q *Queue) forget(l *Lease) {
@@ -151,37 +175,6 @@ func (q *Queue) Holds(conv string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.leases[conv] != nil
-}
-
-// Scan returns conversations whose lease has run out or that nobody has
-// claimed, at most limit, the longest due first within each partition.
-func (q *Queue) Scan(ctx context.Context, limit int) ([]string, error) {
-	q.mu.Lock()
-	wait := time.Now().Before(q.settled)
-	q.mu.Unlock()
-	if wait {
-		return nil, nil
-	}
-	pipe := q.rdb.Pipeline()
-	clock := pipe.Time(ctx)
-	looks := make([]*redis.ZSliceCmd, Partitions)
-	for p := range looks {
-		looks[p] = pipe.ZRangeWithScores(ctx, tag(p)+":due", 0, int64(limit-1))
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		q.trouble()
-		return nil, fmt.Errorf("chat: scan: %w", err)
-	}
-	now := float64(clock.Val().UnixMilli())
-	var due []string
-	for _, look := range looks {
-		for _, z := range look.Val() {
-			if conv, ok := z.Member.(string); ok && z.Score <= now && !q.Holds(conv) && len(due) < limit {
-				due = append(due, conv)
-			}
-		}
-	}
-	return due, nil
 }
 
 // Claim returns the lease of a conversation, or nil if it is not due or has a
@@ -220,7 +213,7 @@ func (q *Queue) Claim(ctx context.Context, conv string) (*Lease, error) {
 func (q *Queue) lease(ctx context.Context, conv string, gen uint64) *Lease {
 	l := &Lease{
 		Conversation: conv, q: q, keys: keysOf(conv), gen: gen,
-		done: make(chan struct{}), poked: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
+		done: make(chan struct{}), asking: make(chan struct{}, 1), poked: make(chan struct{}, 1), doubt: make(chan struct{}, 1),
 		changed: make(chan struct{}), spaced: make(chan struct{}),
 	}
 	l.ctx, l.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -243,7 +236,7 @@ var errNotDue = errors.New("chat: not due")
 // claim begins a generation in Redis and has the store remember it, in this
 // order.
 func (q *Queue) claim(ctx context.Context, conv, nonce string) (uint64, error) {
-	gen, err := q.claimRedis(ctx, conv, nonce, 0, 0, false)
+	gen, err := q.claimRedis(ctx, conv, nonce, 0, 0, q.leftBy(conv))
 	if err != nil {
 		return 0, err
 	}
@@ -257,7 +250,7 @@ func (q *Queue) claim(ctx context.Context, conv, nonce string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if gen, err = q.claimRedis(ctx, conv, nonce+"'", gen, stored, false); err != nil {
+	if gen, err = q.claimRedis(ctx, conv, nonce+"'", gen, stored, ""); err != nil {
 		return 0, err
 	}
 	return gen, q.archive.Claimed(ctx, conv, gen, nonce+"'")
@@ -274,22 +267,23 @@ func (q *Queue) reclaim(ctx context.Context, conv, nonce string, ours []uint64) 
 	if !slices.Contains(ours, stored) {
 		return 0, ErrFenced
 	}
-	return q.claimRedis(ctx, conv, nonce, ours[len(ours)-1], stored, false)
+	return q.claimRedis(ctx, conv, nonce, ours[len(ours)-1], stored, "")
 }
 
-func (q *Queue) claimRedis(ctx context.Context, conv, nonce string, held, stored uint64, force bool) (uint64, error) {
+// claimRedis begins a generation in Redis. dead names a writer that is gone,
+// whose lease need not be waited for.
+func (q *Queue) claimRedis(ctx context.Context, conv, nonce string, held, stored uint64, dead string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.ttl/2) // it may be asked again, at a Redis that has taken over
+	defer cancel()
 	k := keysOf(conv)
-	heldArg, forceArg := "", "0"
+	heldArg := ""
 	if held > 0 {
 		heldArg = strconv.FormatUint(held, 10)
 	}
-	if force {
-		forceArg = "1"
-	}
 	v, err := claimScript.Run(ctx, q.rdb, []string{k.own, k.in, k.due},
-		conv, q.inc, q.ttl.Milliseconds(), forceArg, (q.heartbeat * 3 / 2).Milliseconds(), nonce, heldArg, stored, ownTTL.Milliseconds()).Slice()
+		conv, q.inc, q.ttl.Milliseconds(), dead, q.idle().Milliseconds(), nonce, heldArg, stored, ownTTL.Milliseconds()).Slice()
 	if err != nil {
-		q.trouble()
+		q.trouble(conv)
 		return 0, fmt.Errorf("chat: claim %s: %w", conv, err)
 	}
 	switch code, _ := v[0].(int64); code {

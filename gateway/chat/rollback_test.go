@@ -36,7 +36,7 @@ func TestRollbacks(t *testing.T) {
 		"everything": func(w *world, _ string, _ uint64) { w.rdb.FlushAll(w.ctx()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 				w := newWorld(t, client)
 				a := w.start(nil)
 				it := w.ask("conv", "r1")
@@ -78,7 +78,7 @@ func TestDoubtAfterAnotherWriterThatRedisForgot(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) {
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 				w := newWorld(t, client)
 				w.queue.TTL = time.Minute
 				a, b := w.start(nil), w.start(nil)
@@ -105,7 +105,7 @@ func TestDoubtAfterAnotherWriterThatRedisForgot(t *testing.T) {
 }
 
 func TestReleaseSeesARollback(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = time.Minute // no heartbeat sees it first
 		a := w.start(nil)
@@ -130,7 +130,7 @@ func TestReleaseSeesARollback(t *testing.T) {
 // A log with a hole, left by a rollback whose writer died before it noticed,
 // must not be taken for the conversation.
 func TestLogWithAHoleIsNotBelieved(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -170,12 +170,12 @@ func TestLogWithAHoleIsNotBelieved(t *testing.T) {
 func TestRollbackOfAnIdleConversation(t *testing.T) {
 	for _, leases := range []int{1, 2} {
 		t.Run(fmt.Sprint(leases, " generations"), func(t *testing.T) {
-			onBoth(t, func(t *testing.T, client func() *redis.Client) { rollBackIdle(t, client, leases) })
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) { rollBackIdle(t, client, leases) })
 		})
 	}
 }
 
-func rollBackIdle(t *testing.T, client func() *redis.Client, leases int) {
+func rollBackIdle(t *testing.T, client func() redis.UniversalClient, leases int) {
 	w := newWorld(t, client)
 	a, b := w.start(nil), w.start(nil)
 	log, in, _, due := chat.KeysOf("conv")
@@ -231,7 +231,7 @@ func rollBackIdle(t *testing.T, client func() *redis.Client, leases int) {
 // A follower that comes while the log is gone gets all that comes next, also
 // of a generation that has begun in the store and not yet in the log.
 func TestColdFollowerMissesNothing(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")
@@ -258,7 +258,7 @@ func TestColdFollowerMissesNothing(t *testing.T) {
 // A writer that died is succeeded even if its inbox was lost: its log may
 // lack the end.
 func TestConversationOfADeadWriterIsDue(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		w.ending(a)
@@ -308,7 +308,7 @@ func TestSilentRunIsComparedWithTheStore(t *testing.T) {
 		"everything lost": func(w *world) { w.rdb.FlushAll(w.ctx()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, client func() *redis.Client) {
+			inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 				w := newWorld(t, client)
 				a, b := w.start(nil), w.start(nil)
 				f := b.follow("conv", chat.Position{}, chat.State{})
@@ -337,7 +337,7 @@ func TestSilentRunIsComparedWithTheStore(t *testing.T) {
 // What a follower waits for is asked for again: whoever was asked may not have
 // heard it, also when nothing goes on in the conversation.
 func TestHealIsAskedForAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		it := w.ask("conv", "r1")

@@ -40,6 +40,7 @@ type room struct {
 	heard     time.Time // when the last entry came, or the log was compared with the store
 	healed    time.Time // when a new generation was last asked for
 	ill       uint64    // and instead of which one
+	looked    time.Time // when the log's head was last looked at while nothing went on
 }
 
 // joined is told by the bus that bells will be heard from now on: what was
@@ -50,13 +51,17 @@ func (r *room) joined() {
 	r.sync()
 }
 
-// behind reports that the log reaches to head.
-func (r *room) behind(head Position) {
+// behind is told that the log reaches to head. It reports whether a bell
+// should have told of it.
+func (r *room) behind(head Position) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.head.Before(head) {
-		r.sync()
+	if !r.head.Before(head) {
+		return false
 	}
+	missed := r.live && !r.syncing
+	r.sync()
+	return missed
 }
 
 // bell takes an entry as it was published. It runs on the bus's reader and
@@ -201,6 +206,19 @@ func (r *room) isActive() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.active
+}
+
+// due reports, at most once in idleEvery, that an idle room's log is to be
+// looked at.
+func (r *room) due() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.looked) < idleEvery {
+		return false
+	}
+	first := r.looked.IsZero()
+	r.looked = time.Now()
+	return !first
 }
 
 // silent reports, at most once per silence, that nothing has come of the run

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPostOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		_, in, _, due := chat.KeysOf("conv")
 		it := chat.Item{ID: "one", Kind: chat.Cancel, Run: "r"}
@@ -37,7 +37,7 @@ func TestPostOnce(t *testing.T) {
 }
 
 func TestClaim(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
 		if l, err := a.queue.Claim(w.ctx(), "conv"); l != nil || err != nil {
@@ -79,7 +79,7 @@ func TestClaim(t *testing.T) {
 
 // A lease that is not renewed runs out; one whose process lives does not.
 func TestLeaseRunsOut(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		w.queue.TTL = 400 * time.Millisecond
 		a, b := w.start(nil), w.start(nil)
@@ -105,7 +105,7 @@ func TestLeaseRunsOut(t *testing.T) {
 }
 
 func TestReleaseKeepsWhatCameMeanwhile(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		_, in, own, due := chat.KeysOf("conv")
@@ -134,9 +134,10 @@ func TestReleaseKeepsWhatCameMeanwhile(t *testing.T) {
 }
 
 func TestHandOverIsDueAtOnce(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a, b := w.start(nil), w.start(nil)
+		eventually(t, "both listen", func() bool { return chat.Subscribers(w.ctx(), w.rdb, "parley:wake") == 2 })
 		it := w.ask("conv", "r1")
 		l := a.claim("conv")
 		begin(l, it)
@@ -159,7 +160,7 @@ func TestHandOverIsDueAtOnce(t *testing.T) {
 }
 
 func TestRestore(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		_, in, _, due := chat.KeysOf("conv")
@@ -186,7 +187,7 @@ func TestRestore(t *testing.T) {
 // An item that cannot be read, because a later version put it there, is no
 // hindrance.
 func TestItemsOfALaterVersion(t *testing.T) {
-	inBubble(t, func(t *testing.T, client func() *redis.Client) {
+	inBubble(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		_, in, _, _ := chat.KeysOf("conv")
 		w.ask("conv", "r1")
@@ -208,7 +209,7 @@ func TestItemsOfALaterVersion(t *testing.T) {
 }
 
 func TestDeletedConversationIsForgotten(t *testing.T) {
-	onBoth(t, func(t *testing.T, client func() *redis.Client) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
 		a := w.start(nil)
 		w.ask("conv", "r1")

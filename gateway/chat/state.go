@@ -87,9 +87,24 @@ func (s *State) said(m *llm.Message) {
 		return
 	}
 	s.Queued = slices.DeleteFunc(s.Queued, func(q llm.Message) bool { return q.ID == m.ID })
-	if !has(s.Messages, m.ID) {
-		s.Messages = append(s.Messages, *m)
+	if has(s.Messages, m.ID) {
+		return
 	}
+	if m.Metadata != nil && m.Metadata.Parley.Edits != "" {
+		s.cut(m.Metadata.Parley.Edits)
+	}
+	s.Messages = append(s.Messages, *m)
+}
+
+// cut takes away a message that was edited and everything behind it. One that
+// is not here lies before the window, and all that is here behind it.
+func (s *State) cut(edited string) {
+	from := slices.IndexFunc(s.Messages, func(m llm.Message) bool { return m.ID == edited })
+	gone := map[string]bool{}
+	for _, m := range s.Messages[max(from, 0):] {
+		gone[m.ID] = true
+	}
+	s.drop(func(m llm.Message) bool { return gone[m.ID] })
 }
 
 func (s *State) applyRun(e Entry) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,9 @@ func entries(b []byte) (es []chat.Entry) {
 			ev.Metadata = &llm.Metadata{Parley: llm.Details{Outcome: &tools.Outcome{Failed: z%2 == 0, Reason: "why"}}}
 		case chat.MessageSaid, chat.MessageQueued:
 			ev.Said = &llm.Message{ID: "q" + id, Role: llm.User, Content: "?"}
+			if z%3 == 0 {
+				ev.Said.Metadata = &llm.Metadata{Parley: llm.Details{Edits: fmt.Sprint("qm", z%7)}}
+			}
 		case chat.GenerationBegan:
 			if z%4 == 0 {
 				ev.Snapshot = &chat.State{Messages: []llm.Message{{ID: id, Role: llm.Assistant, Content: "so far"}}, Open: []string{id, "gone"}, Run: &chat.Run{ID: run, Status: chat.RunRunning, Try: 1}}
@@ -186,6 +190,39 @@ func TestAReplacedAnswerDisappearsEvenWhileItIsOpen(t *testing.T) {
 		piece("r1", "m", "late"), event("r1", chat.TextEnd, "m"), event("r2", chat.TextStart, "n"), piece("r2", "n", "new"), event("r2", chat.RunFinished, ""))
 	if got := contents(s.Messages); got != "user:q assistant:new" {
 		t.Error(got)
+	}
+}
+
+// editing is the question id in the place of another.
+func editing(id, old string) chat.Entry {
+	e := saying(id)
+	e.Ev.Said.Metadata = &llm.Metadata{Parley: llm.Details{Edits: old}}
+	return e
+}
+
+func TestAnEditedQuestionDisappearsWithAllBehindIt(t *testing.T) {
+	answered := func(q, run string) []chat.Entry {
+		return []chat.Entry{saying(q), event(run, chat.RunStarted, ""), event(run, chat.TextStart, "a"+q), piece(run, "a"+q, "to "+q), event(run, chat.TextEnd, "a"+q), event(run, chat.RunFinished, "")}
+	}
+	both := slices.Concat(answered("q1", "r1"), answered("q2", "r2"))
+	half := []chat.Entry{saying("q1"), event("r1", chat.RunStarted, ""), event("r1", chat.TextStart, "a"), piece("r1", "a", "half")}
+	both = slices.Clip(both) // each case appends its own
+	for name, c := range map[string]struct {
+		es   []chat.Entry
+		want string
+	}{
+		"the last":                 {append(both, editing("q3", "q2")), "user:q1 assistant:to q1 user:q3"},
+		"the first":                {append(both, editing("q3", "q1")), "user:q3"},
+		"one before the window":    {append(both, editing("q3", "q0")), "user:q3"},
+		"again":                    {append(both, editing("q3", "q2"), editing("q4", "q3")), "user:q1 assistant:to q1 user:q4"},
+		"the same twice":           {append(both, editing("q3", "q2"), event("r3", chat.RunStarted, ""), editing("q3", "q2")), "user:q1 assistant:to q1 user:q3"},
+		"while a message is open":  {append(half, editing("q3", "q1"), piece("r1", "a", "late"), event("r1", chat.TextEnd, "a")), "user:q3"},
+		"what waits is left alone": {append(both, queueing("q5"), editing("q3", "q1"), saying("q5")), "user:q3 user:q5"},
+	} {
+		s := fold(c.es...)
+		if got := contents(s.Messages); got != c.want || len(s.Open) > 0 || len(s.Queued) > 0 {
+			t.Errorf("%s: %q, want %q; open %v, queued %v", name, got, c.want, s.Open, s.Queued)
+		}
 	}
 }
 

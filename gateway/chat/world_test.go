@@ -23,20 +23,26 @@ import (
 	"parley/llm"
 )
 
+// elsewhere are more kinds of Redis that [onBoth] runs tests on, by name.
+var elsewhere = map[string]func(t *testing.T) func() redis.UniversalClient{}
+
 // onBoth runs a test on the in-process Redis, in a bubble, and on a real one.
-func onBoth(t *testing.T, test func(t *testing.T, client func() *redis.Client)) {
+func onBoth(t *testing.T, test func(t *testing.T, client func() redis.UniversalClient)) {
 	t.Run("in-process", func(t *testing.T) { inBubble(t, test) })
 	t.Run("redis-server", func(t *testing.T) { test(t, redisServer(t)) })
+	for name, client := range elsewhere {
+		t.Run(name, func(t *testing.T) { test(t, client(t)) })
+	}
 }
 
-func inBubble(t *testing.T, test func(t *testing.T, client func() *redis.Client)) {
+func inBubble(t *testing.T, test func(t *testing.T, client func() redis.UniversalClient)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := inprocess.New()
 		t.Cleanup(func() {
 			r.Close()
 			time.Sleep(2 * time.Second) // go-redis tries a pool's address again each second
 		})
-		test(t, func() *redis.Client {
+		test(t, func() redis.UniversalClient {
 			c := r.Client()
 			t.Cleanup(func() { _ = c.Close() })
 			return c
@@ -45,7 +51,7 @@ func inBubble(t *testing.T, test func(t *testing.T, client func() *redis.Client)
 }
 
 // redisServer starts a Redis of the test's own.
-func redisServer(t *testing.T) func() *redis.Client {
+func redisServer(t *testing.T) func() redis.UniversalClient {
 	bin, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("there is no redis-server on this machine; the test ran on the in-process Redis only")
@@ -62,7 +68,7 @@ func redisServer(t *testing.T) func() *redis.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	client := func() *redis.Client {
+	client := func() redis.UniversalClient {
 		c := redis.NewClient(&redis.Options{
 			Network: "unix", Addr: sock, MaxRetries: -1,
 			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -98,15 +104,15 @@ func openStore(t testing.TB) *store.DB {
 // A world is a Redis, a store and the processes on them.
 type world struct {
 	t      *testing.T
-	client func() *redis.Client
-	rdb    *redis.Client // the test's own
+	client func() redis.UniversalClient
+	rdb    redis.UniversalClient // the test's own
 	db     *store.DB
 	inbox  *chat.Inbox
 	queue  chat.QueueOptions
 	hub    chat.HubOptions
 }
 
-func newWorld(t *testing.T, client func() *redis.Client) *world {
+func newWorld(t *testing.T, client func() redis.UniversalClient) *world {
 	w := &world{t: t, client: client, rdb: client(), db: openStore(t), queue: chat.QueueOptions{TTL: time.Second}}
 	w.inbox = chat.NewInbox(w.rdb)
 	w.hub.Cold = func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
@@ -118,7 +124,7 @@ func newWorld(t *testing.T, client func() *redis.Client) *world {
 // A process is one replica.
 type process struct {
 	w     *world
-	rdb   *redis.Client
+	rdb   redis.UniversalClient
 	bus   *chat.Bus
 	queue *chat.Queue
 	hub   *chat.Hub
@@ -165,6 +171,23 @@ func (w *world) post(conv string, it chat.Item) (claimable bool) {
 		w.t.Fatal(err)
 	}
 	return ok
+}
+
+// ring publishes on a conversation's channel.
+func (w *world) ring(conv, payload string) {
+	if _, ok := w.rdb.(*redis.ClusterClient); ok {
+		w.rdb.SPublish(w.ctx(), chat.BellOf(conv), payload)
+		return
+	}
+	w.rdb.Publish(w.ctx(), chat.BellOf(conv), payload)
+}
+
+// bells returns a subscription to a conversation's channel.
+func (w *world) bells(conv string) *redis.PubSub {
+	if _, ok := w.rdb.(*redis.ClusterClient); ok {
+		return w.rdb.SSubscribe(w.ctx(), chat.BellOf(conv))
+	}
+	return w.rdb.Subscribe(w.ctx(), chat.BellOf(conv))
 }
 
 // claim returns the lease of a conversation that must be free.

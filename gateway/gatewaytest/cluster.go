@@ -11,6 +11,7 @@ import (
 	"parley/gateway"
 	"parley/gateway/chat"
 	"parley/gateway/chat/inprocess"
+	"parley/gateway/fleet"
 	"parley/gateway/run"
 	"parley/gateway/store"
 	"parley/llm"
@@ -96,13 +97,17 @@ func (c *Cluster) Start() *Replica {
 	}
 	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db), Frame: gateway.EventFrame})
 	r.Queue = chat.NewQueue(rdb, bus, db, c.Queue)
-	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), c.Run)
+	seats := fleet.NewSeats(rdb)
+	o := c.Run
+	o.Seats = seats
+	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), o)
 	var ctx, work context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	work, r.drain = context.WithCancel(ctx)
 	r.wg.Go(func() { _ = bus.Run(ctx) })
 	r.wg.Go(func() { _ = r.Queue.Run(ctx) })
 	r.wg.Go(func() { _ = r.Hub.Run(ctx) })
+	r.wg.Go(func() { _ = seats.Run(ctx) })
 	go func() { defer close(r.done); _ = r.Runner.Serve(work) }()
 	r.close = func() { _ = db.Close(); _ = rdb.Close() }
 	return r

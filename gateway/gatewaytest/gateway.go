@@ -26,6 +26,7 @@ const (
 type GatewayOptions struct {
 	Limits         gateway.Limits
 	Hosts, Origins []string
+	Short          func() bool // there is no memory for more; nil: never
 }
 
 // A Gateway is a replica's front door, open on a [Network].
@@ -60,7 +61,7 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 		Page:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!doctype html>the page") }),
 		Ready: func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
 		Info:  gateway.Info{Name: "Parley", Build: "test", Model: r.cluster.Agent.Model.Name()},
-		Hosts: o.Hosts, Origins: o.Origins, Limits: o.Limits,
+		Hosts: o.Hosts, Origins: o.Origins, Limits: o.Limits, Short: o.Short,
 	})
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())

@@ -95,7 +95,7 @@ func (a *answer) announce(known bool) {
 		a.w.put(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
 		return
 	}
-	if a.it.Kind == chat.Say {
+	if a.it.Kind != chat.Regenerate {
 		a.w.put(chat.Event{Type: chat.MessageSaid, Said: a.it.Message})
 		if t := a.title(); t != "" {
 			a.w.put(chat.Event{Type: chat.Titled, Title: t})
@@ -103,13 +103,14 @@ func (a *answer) announce(known bool) {
 	}
 	a.w.put(chat.Event{
 		Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
-		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces}},
+		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits}},
 	})
 }
 
-// title returns a title for a conversation that has none.
+// title returns a title for a conversation that has none. One whose question
+// was edited has one, also if the log does not say so.
 func (a *answer) title() string {
-	if st := a.lease.State(); st.Title != "" || len(st.Messages) > 1 {
+	if st := a.lease.State(); st.Title != "" || len(st.Messages) > 1 || a.it.Edits != "" {
 		return ""
 	}
 	return Title(a.it.Message.Content)
@@ -141,6 +142,7 @@ func (a *answer) archiveStart(ctx context.Context) error {
 func (a *answer) converse(ctx context.Context) error {
 	ctx, cancel := a.begin(ctx, a.it.Run)
 	defer cancel(nil)
+	_ = a.showHeard(ctx) // what cannot be shown to wait is shown when it is answered
 	ctx, stop := context.WithTimeoutCause(ctx, a.r.o.MaxRun, errTooLong)
 	defer stop()
 	err := a.goOn(ctx)

@@ -30,8 +30,8 @@ func (a *answer) archiveSoFar(ctx context.Context, rec *chat.RunRecord) error {
 // batch returns all that the store is to have of the run, each time: what was
 // sent before may not have been saved.
 func (a *answer) batch(st chat.State, rec *chat.RunRecord) chat.Batch {
-	b := chat.Batch{Run: rec, Replaced: a.it.Replaces}
-	if a.it.Kind == chat.Say {
+	b := chat.Batch{Run: rec, Replaced: a.it.Replaces, Edited: a.it.Edits}
+	if a.it.Kind != chat.Regenerate {
 		b.Messages = []llm.Message{*a.it.Message}
 		b.Title = Title(a.it.Message.Content)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,7 @@ func (w *watcher) take(d chat.Delivery) {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
 		w.at = d.At
+		w.checkEdits()
 		return
 	}
 	for _, e := range d.Entries {
@@ -105,6 +107,19 @@ func (w *watcher) take(d chat.Delivery) {
 		}
 		w.state.Apply(entry)
 		w.at = e.At
+		w.checkEdits()
+	}
+}
+
+// checkEdits makes sure that no question is shown besides the one in its place.
+func (w *watcher) checkEdits() {
+	for _, m := range w.state.Messages {
+		if m.Metadata == nil || m.Metadata.Parley.Edits == "" {
+			continue
+		}
+		if slices.ContainsFunc(w.state.Messages, func(old llm.Message) bool { return old.ID == m.Metadata.Parley.Edits }) {
+			w.t.Errorf("%s: %s is shown, and %q, which it edits", w.name, m.Content, m.Metadata.Parley.Edits)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -145,8 +146,8 @@ func (f *fire) say(text string) {
 }
 
 func (f *fire) happen() {
-	what := f.r.IntN(11)
-	f.sum[[]string{"killed", "cut off", "flickered", "wiped", "drained", "nothing", "cancelled", "regenerated", "saved", "rolled back", "nothing"}[what]]++
+	what := f.r.IntN(13)
+	f.sum[[]string{"killed", "cut off", "flickered", "wiped", "drained", "nothing", "cancelled", "regenerated", "saved", "rolled back", "nothing", "edits", "edits"}[what]]++
 	switch what {
 	case 0: // a replica dies, another one starts
 		fresh := f.c.Start()
@@ -187,6 +188,55 @@ func (f *fire) happen() {
 				f.t.Error(err)
 			}
 		}
+	case 11, 12:
+		f.edit()
+	}
+}
+
+// edit has somebody edit a question, or two people at two replicas the same
+// one at the same moment, of whom one wins at the most. They wait, some of the
+// time, until they may. What was asked behind the question is no longer asked.
+func (f *fire) edit() {
+	if f.r.IntN(3) > 0 {
+		time.Sleep(time.Duration(f.r.IntN(3000)) * time.Millisecond)
+	}
+	i := f.r.IntN(len(f.asked))
+	old := f.asked[i].Message
+	people := make([]chat.Question, 1+f.r.IntN(2))
+	var wg sync.WaitGroup
+	for j := range people {
+		at := []*gatewaytest.Replica{f.any(), f.any(), f.any()} // if one does not answer
+		wg.Go(func() { people[j] = f.editAt(at, old, fmt.Sprintf("%ce%d", old.Content[0], j)) })
+	}
+	wg.Wait()
+	won := slices.DeleteFunc(people, func(q chat.Question) bool { return q.Run == "" })
+	if len(won) > 1 {
+		f.t.Errorf("%s is edited by %s and by %s", old.Content, won[0].Message.Content, won[1].Message.Content)
+	}
+	if len(won) > 0 {
+		f.sum["edited"]++
+		f.sum[fmt.Sprintf("edited %d before the last", len(f.asked)-1-i)]++
+		f.asked = append(f.asked[:i], won[0])
+		if f.r.IntN(2) == 0 { // something happens while it begins
+			time.Sleep(time.Duration(f.r.IntN(60)) * time.Millisecond)
+			f.happen()
+		}
+	}
+}
+
+// editAt edits a question as a client does: again, until it is accepted or
+// refused.
+func (f *fire) editAt(at []*gatewaytest.Replica, old llm.Message, content string) chat.Question {
+	client := chat.NewID("edit")
+	for i := 0; ; i++ {
+		q, err := at[i%len(at)].Runner.Edit(f.t.Context(), "owner", "conv", old.ID, client, content)
+		if err == nil {
+			return q
+		}
+		if errors.Is(err, store.ErrRunning) || errors.Is(err, store.ErrEdited) {
+			return chat.Question{}
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -297,7 +347,7 @@ func (f *fire) report(db *store.DB, ws []*watcher) {
 	f.t.Logf("log at %v: %d messages, run %+v, %v", at, len(s.Messages), s.Run, err)
 	for _, w := range ws {
 		s := w.final()
-		f.t.Logf("%s at %v: %d messages, run %+v", w.name, w.position(), len(s.Messages), s.Run)
+		f.t.Logf("%s at %v: %d messages, %d queued, run %+v", w.name, w.position(), len(s.Messages), len(s.Queued), s.Run)
 	}
 }
 

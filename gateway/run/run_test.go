@@ -10,6 +10,7 @@ import (
 	"parley/gateway/chat"
 	"parley/gateway/gatewaytest"
 	"parley/gateway/run"
+	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/llmtest"
 	"parley/tools"
@@ -255,10 +256,13 @@ func TestRegenerateTwice(t *testing.T) {
 		}
 		second := chat.Question{Conversation: "conv", Owner: "owner", Run: chat.NewID("r"), Replaces: one.Run, Message: one.Message}
 		second.Message.Metadata = &llm.Metadata{Parley: llm.Details{ClientID: "at the same moment"}}
-		if second, err = b.Runner.Say(t.Context(), second); err != nil {
-			t.Fatal(err)
+		if _, err := b.Runner.Say(t.Context(), second); !errors.Is(err, store.ErrRunning) {
+			t.Errorf("one at the same moment: %v", err)
 		}
 		w.ended(first.Run)
+		if second, err = b.Runner.Say(t.Context(), second); err != nil { // decided on before the first
+			t.Fatal(err)
+		}
 		w.ended(second.Run)
 		w.sees(v, "conv")
 		if got := w.stored("conv"); got != "user: one\nassistant: answer 3 to one" {

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/gateway/chat"
@@ -28,6 +28,8 @@ type Questions interface {
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
 	// Due returns questions without a whole answer, accepted before a time.
 	Due(ctx context.Context, before time.Time, limit int) ([]chat.Question, error)
+	// Owners returns whose conversations are, those left out that are not there.
+	Owners(ctx context.Context, convs []string) (map[string]string, error)
 }
 
 // Answers is where the holder of a conversation's lease keeps what is
@@ -56,6 +58,12 @@ type Options struct {
 	MaxRun    time.Duration // of one attempt at a run: 10 min
 	History   int           // earlier messages that a model is shown: 100
 	Drain     time.Duration // for handing runs over: 10 s
+	Hold      time.Duration // for which a message is held while Redis is away, before it is refused: 3 s
+
+	PerPerson int                      // answers of one person at once, on all replicas: 3; negative: any number
+	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
+	Seats     Seats                    // where those are counted; nil: each replica counts for itself
+	Short     func() bool              // there is no memory for another answer; nil: never
 }
 
 func (o Options) withDefaults() Options {
@@ -69,6 +77,13 @@ func (o Options) withDefaults() Options {
 	o.MaxRun = or(o.MaxRun, 10*time.Minute)
 	o.History = or(o.History, 100)
 	o.Drain = or(o.Drain, 10*time.Second)
+	o.Hold = or(o.Hold, 3*time.Second)
+	if o.PerPerson == 0 {
+		o.PerPerson = 3
+	}
+	if o.Short == nil {
+		o.Short = func() bool { return false }
+	}
 	return o
 }
 
@@ -94,7 +109,13 @@ type Runner struct {
 
 	slots  chan struct{}
 	nudges chan string   // conversations that this replica has just made due
-	rescan chan struct{} // 1 slot: a slot has become free while something waited
+	freed  chan struct{} // 1 slot: a slot has become free
+	line   *line
+	owners *owners
+	room   waitingRoom
+	fails  atomic.Int32 // claims in a row that failed
+	probe  time.Time    // no claim before, if too many have; owned by schedule, as is hints
+	hints  []string     // conversations that may be due
 	pacer  *pacer
 	wg     sync.WaitGroup // sessions
 }
@@ -104,7 +125,8 @@ func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answ
 	o = o.withDefaults()
 	return &Runner{
 		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
-		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), rescan: make(chan struct{}, 1), pacer: newPacer(o.Gather, queue.Together),
+		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
+		line: newLine(o.most), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
 	}
 }
 
@@ -129,89 +151,6 @@ func (r *Runner) Serve(ctx context.Context) error {
 	return nil
 }
 
-func (r *Runner) schedule(ctx, work context.Context) {
-	scan := time.NewTimer(0)
-	defer scan.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case conv := <-r.nudges:
-			r.try(work, conv, true)
-		case conv := <-r.queue.Due():
-			r.try(work, conv, false)
-		case <-r.rescan:
-			r.scan(ctx, work)
-		case <-scan.C:
-			r.scan(ctx, work)
-			scan.Reset(r.o.Scan + rand.N(r.o.Scan/4))
-		}
-	}
-}
-
-func (r *Runner) scan(ctx, work context.Context) {
-	room := cap(r.slots) - len(r.slots)
-	if room == 0 {
-		return
-	}
-	due, err := r.queue.Scan(ctx, room)
-	if err != nil && ctx.Err() == nil {
-		r.log.Warn("looking for what is due", "error", err)
-	}
-	for _, conv := range due {
-		r.try(work, conv, false)
-	}
-}
-
-// try claims a conversation and answers it, if this replica has room.
-// Otherwise it wakes the others, if only this one knows.
-func (r *Runner) try(work context.Context, conv string, alone bool) {
-	select {
-	case r.slots <- struct{}{}:
-	default:
-		if alone {
-			r.wg.Go(func() { r.queue.Wake(work, conv) })
-		}
-		return
-	}
-	r.wg.Go(func() {
-		defer r.free()
-		r.serve(work, conv)
-	})
-}
-
-func (r *Runner) free() {
-	full := len(r.slots) == cap(r.slots)
-	<-r.slots
-	if full {
-		select {
-		case r.rescan <- struct{}{}:
-		default:
-		}
-	}
-}
-
-func (r *Runner) serve(work context.Context, conv string) {
-	if work.Err() != nil {
-		return
-	}
-	// A claim that has begun is carried through, also when this replica shuts
-	// down meanwhile: half of it would keep the conversation waiting for a ttl.
-	ctx, done := context.WithTimeout(context.WithoutCancel(work), r.o.Drain)
-	defer done()
-	lease, err := r.queue.Claim(ctx, conv)
-	if err != nil {
-		r.log.Warn("claim", "conversation", conv, "error", err)
-	}
-	if err != nil || lease == nil {
-		return
-	}
-	s := newSession(r, lease)
-	if err := s.serve(work); err != nil && !errors.Is(err, chat.ErrFenced) && !errors.Is(err, errDrain) {
-		r.log.Error("conversation", "id", conv, "error", err)
-	}
-}
-
 // Say takes a question: when it returns, the question is in the store and
 // will be answered. The same client id again gets the first question.
 func (r *Runner) Say(ctx context.Context, q chat.Question) (chat.Question, error) {
@@ -225,35 +164,47 @@ func (r *Runner) Say(ctx context.Context, q chat.Question) (chat.Question, error
 			return stored, err
 		}
 	}
-	return stored, r.post(ctx, stored.Conversation, itemOf(stored))
+	return stored, r.post(ctx, stored.Conversation, stored.Owner, itemOf(stored))
 }
 
 // Cancel ends a run, on whichever replica it is. It takes effect through the
 // log.
 func (r *Runner) Cancel(ctx context.Context, conv, run string) error {
-	return r.post(ctx, conv, chat.Item{ID: cancelID(run), Kind: chat.Cancel, Run: run})
+	return r.post(ctx, conv, "", chat.Item{ID: cancelID(run), Kind: chat.Cancel, Run: run})
 }
 
-func (r *Runner) post(ctx context.Context, conv string, it chat.Item) error {
-	claimable, err := r.inbox.Post(ctx, conv, it)
-	if err != nil {
-		return err
-	}
-	if claimable {
-		select {
-		case r.nudges <- conv:
-		default: // the next scan finds it
+// ErrUnheard is returned when Redis is away: a question is in the store then,
+// and will be answered, but nobody could be told of it.
+var ErrUnheard = errors.New("run: Redis is away")
+
+// post puts an item into the inbox. While Redis is away, for a moment, it is
+// held; longer than that the person is to know.
+func (r *Runner) post(ctx context.Context, conv, owner string, it chat.Item) error {
+	held, cancel := context.WithTimeout(ctx, r.o.Hold)
+	defer cancel()
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		claimable, err := r.inbox.Post(held, conv, it)
+		if err == nil {
+			if claimable {
+				r.nudge(conv, owner)
+			}
+			return nil
+		}
+		if pause(held, wait); held.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrUnheard, err)
 		}
 	}
-	return nil
 }
 
 func cancelID(run string) string { return "cancel." + run }
 
 func itemOf(q chat.Question) chat.Item {
-	it := chat.Item{ID: q.Run, Kind: chat.Say, Run: q.Run, Message: &q.Message, Replaces: q.Replaces}
-	if q.Replaces != "" {
+	it := chat.Item{ID: q.Run, Kind: chat.Say, Run: q.Run, Message: &q.Message, Replaces: q.Replaces, Edits: q.Edits}
+	switch {
+	case q.Replaces != "":
 		it.Kind = chat.Regenerate
+	case q.Edits != "":
+		it.Kind = chat.Edit
 	}
 	return it
 }

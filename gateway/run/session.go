@@ -20,11 +20,16 @@ type session struct {
 	mu      sync.Mutex      // guards all below
 	seen    map[string]bool // items, by id
 	settled map[string]bool // items that may leave the inbox
-	waiting []chat.Item     // questions, of which those are shown to wait that another run keeps waiting
+	waiting []chat.Item     // questions without an answer, of which those are shown to wait that another run keeps waiting
+	heard   bool            // of a question about which the store has not been asked
 	stopped map[string]bool // runs that somebody cancelled
 	current string          // run that is being answered
 	cancel  context.CancelCauseFunc
 }
+
+// errYield ends a session that has answered a question and has more: somebody
+// else's turn comes first.
+var errYield = errors.New("run: somebody else's turn")
 
 // errCancelled is the cause of the end of a run that somebody stopped.
 var errCancelled = errors.New("run: cancelled")
@@ -36,8 +41,9 @@ func newSession(r *Runner, lease *chat.Lease) *session {
 	}
 }
 
-// serve answers one question after the other until the inbox is empty or work
-// ends; then it hands the conversation over.
+// serve answers one question after the other until the inbox is empty, or
+// somebody else waits for the slot, or work ends; then it hands the
+// conversation over.
 func (s *session) serve(work context.Context) error {
 	ctx, cancel := context.WithCancelCause(work)
 	defer cancel(nil)
@@ -52,7 +58,7 @@ func (s *session) serve(work context.Context) error {
 	if err == nil { // released
 		return nil
 	}
-	if errors.Is(context.Cause(ctx), errDrain) {
+	if errors.Is(context.Cause(ctx), errDrain) || errors.Is(err, errYield) {
 		out, done := context.WithTimeout(context.WithoutCancel(work), s.r.o.Drain)
 		defer done()
 		return s.lease.HandOver(out)
@@ -71,6 +77,9 @@ func (s *session) loop(ctx context.Context) error {
 		q, err := s.next(ctx, tried)
 		if err != nil {
 			return err
+		}
+		if q != nil && len(tried) > 0 && s.r.line.yields(s.lease.Conversation, time.Now()) {
+			return errYield
 		}
 		if q != nil {
 			if err := s.answer(ctx, itemOf(*q)); err != nil {
@@ -95,7 +104,7 @@ func (s *session) loop(ctx context.Context) error {
 // and filled again.
 func (s *session) next(ctx context.Context, tried map[string]bool) (next *chat.Question, err error) {
 	err = s.patiently(ctx, func(ctx context.Context) error {
-		qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
+		qs, err := s.pending(ctx)
 		for _, q := range qs {
 			switch {
 			case tried[q.Run]:
@@ -108,6 +117,20 @@ func (s *session) next(ctx context.Context, tried map[string]bool) (next *chat.Q
 		return err
 	})
 	return next, err
+}
+
+// pending asks the store what has no whole answer: all that was heard of.
+func (s *session) pending(ctx context.Context) ([]chat.Question, error) {
+	s.mu.Lock()
+	s.heard = false
+	s.mu.Unlock()
+	qs, err := s.r.questions.Pending(ctx, s.lease.Conversation)
+	if err != nil {
+		s.mu.Lock()
+		s.heard = true
+		s.mu.Unlock()
+	}
+	return qs, err
 }
 
 // listen looks into the inbox when somebody has put something there.
@@ -156,7 +179,27 @@ func (s *session) look(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return s.showHeard(ctx)
+}
+
+// showHeard has questions that came during a run shown to wait, if they do: an
+// inbox may still have, or after a rollback of Redis have again, one that was
+// answered, and may no longer be shown.
+func (s *session) showHeard(ctx context.Context) error {
+	s.mu.Lock()
+	ask := s.heard && s.current != ""
+	s.mu.Unlock()
+	if !ask {
+		return nil
+	}
+	qs, err := s.pending(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range qs {
+		s.waiting = append(s.waiting, itemOf(q))
+	}
+	s.showWaiting()
+	return err
 }
 
 // notice takes note of one item and reports whether it may leave the inbox.
@@ -174,8 +217,7 @@ func (s *session) notice(it chat.Item) (settled bool) {
 			s.cancel(errCancelled)
 		}
 	case chat.Say:
-		s.waiting = append(s.waiting, it)
-		s.showWaiting()
+		s.heard = true
 	}
 	return s.settled[it.ID]
 }
@@ -199,7 +241,7 @@ func (s *session) showWaiting() {
 		shown[m.ID] = true
 	}
 	for _, it := range s.waiting {
-		if it.Kind != chat.Say || it.Message == nil || it.Run == s.current || shown[it.Message.ID] || s.settled[it.ID] {
+		if it.Kind != chat.Say || it.Run == s.current || shown[it.Message.ID] || s.settled[it.ID] {
 			continue
 		}
 		shown[it.Message.ID] = true

@@ -167,6 +167,7 @@ type desk struct {
 	pending func()                 // after the store was asked what is pending
 	archive func(chat.Batch) error // in place of archiving, if it returns an error
 	claimed func()                 // after a claim was noted
+	refuse  func() error           // in place of noting a claim, if it returns an error
 
 	stop  context.CancelFunc
 	drain context.CancelFunc
@@ -202,6 +203,14 @@ func (d *desk) Archive(ctx context.Context, conv string, gen uint64, b chat.Batc
 }
 
 func (d *desk) Claimed(ctx context.Context, conv string, gen uint64, nonce string) error {
+	d.mu.Lock()
+	refuse := d.refuse
+	d.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(); err != nil {
+			return err
+		}
+	}
 	err := d.DB.Claimed(ctx, conv, gen, nonce)
 	d.mu.Lock()
 	f := d.claimed

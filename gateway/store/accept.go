@@ -20,11 +20,15 @@ import (
 //
 // If q.Replaces is set, q.Message names an old question, the one that the
 // replaced run answered, and only the run is new. The message returned is the
-// old one with the client id of q.
+// old one with the client id of q. If q.Edits is set, q.Message is a new
+// question that is to stand in the place of that message; until a writer
+// archives it, the old one is shown.
 //
 // Errors: [chat.ErrNotFound] if the conversation is another owner's or was
-// deleted, or has no such run to replace; [ErrRunning] if that run has not
-// ended; [fs.ErrExist] if the id of the run or the message is taken.
+// deleted, or has no such run to replace or message to edit; [ErrRunning] if
+// something is to be replaced or edited while any run of the conversation has
+// not ended; [ErrNotLast], [ErrNotQuestion] and [ErrEdited] if it cannot be;
+// [fs.ErrExist] if the id of the run or the message is taken.
 func (db *DB) Accept(ctx context.Context, q chat.Question) (stored chat.Question, fresh bool, err error) {
 	if q.Conversation == "" || q.Run == "" || q.Message.ID == "" {
 		return chat.Question{}, false, errors.New("store: accept: a question needs the ids of a conversation, a run and a message")
@@ -100,9 +104,13 @@ func accepted(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Question, 
 
 func insertQuestion(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Question, error) {
 	var err error
-	if q.Replaces != "" {
+	switch {
+	case q.Replaces != "":
 		q.Message, err = replaced(ctx, tx, q)
-	} else {
+	case q.Edits != "":
+		err = edited(ctx, tx, q)
+	}
+	if err == nil && q.Replaces == "" {
 		err = insertMessage(ctx, tx, q)
 	}
 	if err != nil {
@@ -130,28 +138,30 @@ func insertMessage(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 func insertRun(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	client := clientID(q.Message)
 	res, err := tx.ExecContext(ctx, `
-		INSERT INTO runs (id, conversation, place, client_id, question, replaces, status, ended,
+		INSERT INTO runs (id, conversation, place, client_id, question, replaces, edits, status, ended,
 			try, model, usage, failure, created, updated)
 		VALUES ($1, $2, (SELECT COALESCE(MAX(place), 0) + 1 FROM runs WHERE conversation = $2),
-			$3, $4, $5, $6, 0, 0, '', '', '', $7, $7)
+			$3, $4, $5, $6, $7, 0, 0, '', '', '', $8, $8)
 		ON CONFLICT DO NOTHING`, q.Run, q.Conversation,
 		sql.NullString{String: client, Valid: client != ""},
-		q.Message.ID, q.Replaces, chat.RunAccepted, millis(q.Accepted))
+		q.Message.ID, q.Replaces, q.Edits, chat.RunAccepted, millis(q.Accepted))
 	return oneRow(res, err, fmt.Errorf("run %s: %w", q.Run, fs.ErrExist))
 }
 
 // replaced returns the question of the run that q replaces, with q's client
 // id.
 func replaced(ctx context.Context, tx *sql.Tx, q chat.Question) (llm.Message, error) {
-	var ended bool
 	var body string
 	err := tx.QueryRowContext(ctx, `
-		SELECT r.ended, m.body FROM runs r
+		SELECT m.body FROM runs r
 		JOIN messages m ON m.conversation = r.conversation AND m.id = r.question
 		WHERE r.id = $1 AND r.conversation = $2 AND r.question = $3`,
-		q.Replaces, q.Conversation, q.Message.ID).Scan(&ended, &body)
-	if err == nil && !ended {
-		err = ErrRunning
+		q.Replaces, q.Conversation, q.Message.ID).Scan(&body)
+	if err == nil {
+		err = nonePending(ctx, tx, q.Conversation)
+	}
+	if err == nil {
+		err = last(ctx, tx, q)
 	}
 	if err != nil {
 		return llm.Message{}, fmt.Errorf("replace %s: %w", q.Replaces, err)
@@ -159,15 +169,62 @@ func replaced(ctx context.Context, tx *sql.Tx, q chat.Question) (llm.Message, er
 	return decodeQuestion(body, clientID(q.Message))
 }
 
+// last makes sure that q's question is the last one that is shown.
+func last(ctx context.Context, tx *sql.Tx, q chat.Question) error {
+	var id string
+	err := tx.QueryRowContext(ctx, `
+		SELECT id FROM messages WHERE conversation = $1 AND place IS NOT NULL AND hidden = 0 AND role = $2
+		ORDER BY place DESC LIMIT 1`, q.Conversation, llm.User).Scan(&id)
+	if err == nil && id != q.Message.ID || errors.Is(err, sql.ErrNoRows) {
+		return ErrNotLast
+	}
+	return err
+}
+
+// edited makes sure that the message that q edits is a question that is shown.
+func edited(ctx context.Context, tx *sql.Tx, q chat.Question) error {
+	var role llm.Role
+	var hidden bool
+	err := tx.QueryRowContext(ctx, `SELECT role, hidden FROM messages WHERE conversation = $1 AND id = $2`,
+		q.Conversation, q.Edits).Scan(&role, &hidden)
+	switch {
+	case err == nil && role != llm.User:
+		err = ErrNotQuestion
+	case err == nil && hidden:
+		err = ErrEdited
+	case err == nil:
+		err = nonePending(ctx, tx, q.Conversation) // so it does not wait: it has its place
+	}
+	if err != nil {
+		return fmt.Errorf("edit %s: %w", q.Edits, err)
+	}
+	return nil
+}
+
+// nonePending makes sure that all runs of a conversation have ended. Whoever
+// accepts a question holds the row of the conversation: of two, one comes
+// later, and sees the other's run.
+func nonePending(ctx context.Context, tx *sql.Tx, conv string) error {
+	var found int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM runs WHERE conversation = $1 AND ended = 0 LIMIT 1`, conv).Scan(&found)
+	if err == nil {
+		return ErrRunning
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
 const questionQuery = `
-	SELECT r.conversation, c.owner, r.id, r.replaces, r.created, COALESCE(r.client_id, ''), m.body FROM runs r
+	SELECT r.conversation, c.owner, r.id, r.replaces, r.edits, r.created, COALESCE(r.client_id, ''), m.body FROM runs r
 	JOIN conversations c ON c.id = r.conversation
 	JOIN messages m ON m.conversation = r.conversation AND m.id = r.question`
 
 func scanQuestion(row interface{ Scan(...any) error }) (q chat.Question, err error) {
 	var created int64
 	var client, body string
-	if err := row.Scan(&q.Conversation, &q.Owner, &q.Run, &q.Replaces, &created, &client, &body); err != nil {
+	if err := row.Scan(&q.Conversation, &q.Owner, &q.Run, &q.Replaces, &q.Edits, &created, &client, &body); err != nil {
 		return q, err
 	}
 	q.Accepted = fromMillis(created)

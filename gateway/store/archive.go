@@ -62,6 +62,9 @@ func (a *archive) store(ctx context.Context, b chat.Batch) error {
 	if err := a.hide(ctx, b.Replaced); err != nil {
 		return err
 	}
+	if err := a.cut(ctx, b); err != nil {
+		return err
+	}
 	if err := a.run(ctx, b.Run); err != nil {
 		return err
 	}
@@ -111,6 +114,18 @@ func (a *archive) hide(ctx context.Context, run string) error {
 		a.conv, run, llm.User)
 }
 
+// cut takes a message that was edited out of the history, with all that lies
+// between it and the one in its place.
+func (a *archive) cut(ctx context.Context, b chat.Batch) error {
+	if b.Edited == "" || len(b.Messages) == 0 {
+		return nil
+	}
+	return a.exec(ctx, `UPDATE messages SET hidden = 1 WHERE conversation = $1 AND hidden = 0
+		AND place >= (SELECT place FROM messages WHERE conversation = $1 AND id = $2)
+		AND place < (SELECT place FROM messages WHERE conversation = $1 AND id = $3)`,
+		a.conv, b.Edited, b.Messages[0].ID)
+}
+
 func (a *archive) title(ctx context.Context, title string) error {
 	if title == "" {
 		return nil
@@ -136,16 +151,16 @@ func (a *archive) run(ctx context.Context, r *chat.RunRecord) error {
 		ended = 1
 	}
 	return a.exec(ctx, `
-		INSERT INTO runs (id, conversation, place, question, replaces, status, ended,
+		INSERT INTO runs (id, conversation, place, question, replaces, edits, status, ended,
 			try, model, usage, failure, created, updated)
 		VALUES ($1, $2, (SELECT COALESCE(MAX(place), 0) + 1 FROM runs WHERE conversation = $2),
-			$3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+			$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 		ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended = excluded.ended, try = excluded.try,
 			model = excluded.model, usage = excluded.usage, failure = excluded.failure, updated = excluded.updated
 		WHERE runs.conversation = excluded.conversation AND (runs.status <> excluded.status
 			OR runs.try <> excluded.try OR runs.model <> excluded.model
 			OR runs.usage <> excluded.usage OR runs.failure <> excluded.failure)`,
-		r.ID, a.conv, r.Question, r.Replaces, r.Status, ended, r.Try, r.Model, usage, failure, a.now)
+		r.ID, a.conv, r.Question, r.Replaces, r.Edits, r.Status, ended, r.Try, r.Model, usage, failure, a.now)
 }
 
 // encodeOrNone returns v as JSON, or nothing for nil.

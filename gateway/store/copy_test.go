@@ -34,6 +34,13 @@ func fill(t *testing.T, db *DB) {
 			t.Fatal(err)
 		}
 	}
+	edit := question("c8", 2)
+	edit.Edits = "q000001"
+	mustAccept(t, db, question("c8", 1))
+	if err := errors.Join(db.Claimed(t.Context(), "c8", 1, "n"), db.Archive(t.Context(), "c8", 1, batch("c8", 1))); err != nil {
+		t.Fatal(err)
+	}
+	mustAccept(t, db, edit)
 	if _, err := db.Secret(t.Context(), "key", []byte("\x00\xff secret")); err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,21 @@ var (
 	// ErrFull is [chat.ErrFull].
 	ErrFull = chat.ErrFull
 
-	// ErrRunning is returned if an answer is to be replaced that is still
-	// being given.
+	// ErrRunning is returned if an answer is to be replaced or a question to be
+	// edited while one of the conversation waits or is being answered.
 	ErrRunning = errors.New("the run has not ended: stop it first")
+
+	// ErrNotLast is returned if an answer is to be replaced behind which, or in
+	// whose place, another question stands.
+	ErrNotLast = errors.New("only the last answer can be replaced")
+
+	// ErrNotQuestion is returned if a message is to be edited that no person
+	// has said.
+	ErrNotQuestion = errors.New("only what a person said can be edited")
+
+	// ErrEdited is returned if a message is to be edited in whose place, or in
+	// the place of one before it, another stands.
+	ErrEdited = errors.New("another message stands in its place: edit that")
 )
 
 // wrap says what failed, in the errors that callers know. It returns nil for
@@ -34,6 +46,8 @@ func wrap(op string, err error) error {
 		return fmt.Errorf("store: %s: %w (%w)", op, ErrFull, err)
 	case errors.Is(err, sql.ErrNoRows), orphan(err):
 		return fmt.Errorf("store: %s: %w", op, chat.ErrNotFound)
+	case errors.Is(err, syscall.ENOENT): // a server's socket or a file; as an error it is a [chat.ErrNotFound], too
+		return fmt.Errorf("store: %s: %v", op, err)
 	}
 	return fmt.Errorf("store: %s: %w", op, err)
 }

@@ -15,7 +15,8 @@ import (
 // ones before the message with the id before, or the latest of all if that is
 // empty. next is the id that the page before this one is asked for with, empty
 // at the beginning of the conversation. Questions that wait for the run before
-// theirs are not in it, nor are answers that were replaced.
+// theirs are not in it, nor are answers that were replaced, nor what was edited
+// and what was behind it.
 func (db *DB) History(ctx context.Context, conv, before string, limit int) (_ []llm.Message, next string, err error) {
 	place, err := db.place(ctx, conv, before)
 	if err != nil {
@@ -38,16 +39,19 @@ func (db *DB) History(ctx context.Context, conv, before string, limit int) (_ []
 }
 
 // place returns the place of a message: the end for none, and for a question
-// that has no place yet.
+// that has no place yet, but for one that is to stand in another's.
 func (db *DB) place(ctx context.Context, conv, id string) (int64, error) {
 	if id == "" {
 		return math.MaxInt64, nil
 	}
 	var p sql.NullInt64
 	err := db.read.QueryRowContext(ctx, `SELECT place FROM messages WHERE conversation = $1 AND id = $2`, conv, id).Scan(&p)
-	if !p.Valid {
-		p.Int64 = math.MaxInt64
+	if err != nil || p.Valid {
+		return p.Int64, err
 	}
+	err = db.read.QueryRowContext(ctx, `
+		SELECT COALESCE(MIN(m.place), $3) FROM runs r JOIN messages m ON m.conversation = r.conversation AND m.id = r.edits
+		WHERE r.conversation = $1 AND r.question = $2`, conv, id, int64(math.MaxInt64)).Scan(&p)
 	return p.Int64, err
 }
 
@@ -65,8 +69,8 @@ func (db *DB) RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
 	var usage, failure string
 	var created, updated int64
 	err := db.read.QueryRowContext(ctx, `
-		SELECT id, conversation, question, replaces, status, try, model, usage, failure, created, updated
-		FROM runs WHERE id = $1`, run).Scan(&r.ID, &r.Conversation, &r.Question, &r.Replaces, &r.Status,
+		SELECT id, conversation, question, replaces, edits, status, try, model, usage, failure, created, updated
+		FROM runs WHERE id = $1`, run).Scan(&r.ID, &r.Conversation, &r.Question, &r.Replaces, &r.Edits, &r.Status,
 		&r.Try, &r.Model, &usage, &failure, &created, &updated)
 	if err == nil {
 		r.Usage, err = decodeOrNone[llm.Usage](usage)

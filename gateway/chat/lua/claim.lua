@@ -2,11 +2,12 @@
 -- and nobody's, or for the writer in doubt, which names the generation that
 -- it held. The same nonce gets the same answer again.
 -- KEYS own in due
--- ARGV conv inc ttl force min-idle nonce held store-generation own-ttl
+-- ARGV conv inc ttl dead-inc min-idle nonce held store-generation own-ttl
+-- dead-inc is a writer that is gone: its lease need not have run out if it was not renewed for min-idle
 -- returns {1, generation, takeover}, {0} it has a writer, {-1} fenced, {-3} nothing is due
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local o = redis.call('HMGET', KEYS[1], 'gen', 'nonce', 'lease', 'prog')
+local o = redis.call('HMGET', KEYS[1], 'gen', 'nonce', 'lease', 'prog', 'inc')
 local g = o[1]
 if o[2] ~= ARGV[6] then
   if ARGV[7] ~= '' then
@@ -17,7 +18,7 @@ if o[2] ~= ARGV[6] then
       redis.call('ZREM', KEYS[3], ARGV[1])
       return {-3}
     end
-    if o[3] and tonumber(o[3]) > now and (ARGV[4] ~= '1' or now - tonumber(o[4]) < tonumber(ARGV[5])) then return {0} end
+    if o[3] and tonumber(o[3]) > now and (o[5] ~= ARGV[4] or now - tonumber(o[4]) < tonumber(ARGV[5])) then return {0} end
   end
   g = string.format('%.0f', math.max(now, (tonumber(o[1]) or 0) + 1, tonumber(ARGV[8]) + 1, (tonumber(ARGV[7]) or 0) + 1))
 end

@@ -40,7 +40,30 @@ func conversations() map[string]func(*testing.T, Store) {
 		"the same message id may be in two":          sameMessageID,
 		"answers to pings":                           func(t *testing.T, s Store) { ok(t, s.Ping(t.Context())) },
 		"limits of a page are kept when none is set": defaultPage,
+		"many are asked whose they are at once":      owners,
 	}
+}
+
+func owners(t *testing.T, s Store) {
+	want := map[string]string{}
+	convs := []string{"absent", "o'clock"}
+	for i := range 300 {
+		c := chat.Conversation{ID: fmt.Sprintf("c%03d", i), Owner: fmt.Sprintf("owner%d", i%7)}
+		convs = append(convs, c.ID)
+		if i%10 == 0 {
+			continue
+		}
+		ok(t, s.CreateConversation(t.Context(), c))
+		want[c.ID] = c.Owner
+	}
+	ok(t, s.DeleteConversation(t.Context(), "c007"))
+	delete(want, "c007")
+	got, err := s.Owners(t.Context(), convs)
+	ok(t, err)
+	equal(t, "owners", got, want)
+	got, err = s.Owners(t.Context(), nil)
+	ok(t, err)
+	equal(t, "owners of nothing", got, map[string]string{})
 }
 
 func readConversation(t *testing.T, s Store) {

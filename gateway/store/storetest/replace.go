@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"parley/gateway/chat"
@@ -13,6 +15,9 @@ func replace() map[string]func(*testing.T, Store) {
 		"gives a run for the old question":           replaceRun,
 		"the same client id gives the first run":     replaceTwice,
 		"only what has ended":                        replaceRunning,
+		"only while nothing waits":                   replaceWaits,
+		"of several at once one":                     replaceAtOnce,
+		"only the last":                              replaceLast,
 		"only what is there":                         replaceNothing,
 		"the old answer is hidden, the question not": replaceHides,
 		"again and again shows the last":             replaceAgain,
@@ -59,16 +64,88 @@ func replaceTwice(t *testing.T, s Store) {
 
 func replaceRunning(t *testing.T, s Store) {
 	conv := claimed(t, s)
+	is := func(run string, status chat.RunStatus) {
+		t.Helper()
+		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{
+			Messages: []llm.Message{question(conv, "1").Message}, Run: &chat.RunRecord{ID: run, Status: status},
+		}))
+	}
 	for _, status := range []chat.RunStatus{chat.RunAccepted, chat.RunRunning} {
-		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{Run: &chat.RunRecord{ID: "r1", Status: status}}))
+		is("r1", status)
 		if _, _, err := s.Accept(t.Context(), anew(conv, "2", "r1")); err == nil || errors.Is(err, chat.ErrNotFound) {
 			t.Errorf("replacing a run that is %s: %v", status, err)
 		}
 	}
 	for i, status := range []chat.RunStatus{chat.RunFailed, chat.RunCancelled, chat.RunDone} {
-		ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{Run: &chat.RunRecord{ID: "r1", Status: status}}))
-		mustAccept(t, s, anew(conv, string(rune('3'+i)), "r1"))
+		is("r1", status)
+		n := string(rune('3' + i))
+		mustAccept(t, s, anew(conv, n, "r1"))
+		is("r"+n, chat.RunDone)
 	}
+}
+
+func replaceWaits(t *testing.T, s Store) {
+	conv := answered(t, s)
+	mustAccept(t, s, question(conv, "2"))
+	refused(t, s, anew(conv, "3", "r1"))
+	qs, err := s.Pending(t.Context(), conv)
+	ok(t, err)
+	equal(t, "pending", runs(qs), "r2")
+}
+
+// replaceAtOnce has several ask for another answer at the same moment.
+func replaceAtOnce(t *testing.T, s Store) {
+	conv := answered(t, s)
+	equal(t, "pending", race(t, s, conv, func(n string) chat.Question { return anew(conv, n, "r1") }), 1)
+}
+
+func replaceLast(t *testing.T, s Store) {
+	conv := answered(t, s)
+	mustAccept(t, s, question(conv, "2"))
+	said(t, s, conv, "2")
+	refused(t, s, anew(conv, "3", "r1"))
+	q := question(conv, "4")
+	q.Message.ID, q.Replaces = "q2", "r2"
+	mustAccept(t, s, q)
+}
+
+// refused has a question not accepted, though all is there that it names.
+func refused(t *testing.T, s Store, q chat.Question) {
+	t.Helper()
+	_, _, err := s.Accept(t.Context(), q)
+	if err == nil || errors.Is(err, chat.ErrNotFound) {
+		t.Errorf("accepting %s: %v", q.Run, err)
+	}
+	_, err = s.RunRecord(t.Context(), q.Run)
+	fails(t, err, chat.ErrNotFound)
+}
+
+// said archives question n, and an answer to it.
+func said(t *testing.T, s Store, conv, n string) {
+	t.Helper()
+	ok(t, s.Archive(t.Context(), conv, 5, chat.Batch{
+		Messages: []llm.Message{question(conv, n).Message, answer("r"+n, "a"+n, "answer")}, Run: ended("r" + n),
+	}))
+}
+
+// race has several questions asked at once and returns how many of them wait
+// for an answer then.
+func race(t *testing.T, s Store, conv string, q func(n string) chat.Question) int {
+	t.Helper()
+	var wg sync.WaitGroup
+	var won atomic.Int32
+	for i := range 8 {
+		wg.Go(func() {
+			if _, _, err := s.Accept(t.Context(), q(string(rune('s'+i)))); err == nil {
+				won.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	qs, err := s.Pending(t.Context(), conv)
+	ok(t, err)
+	equal(t, "accepted", int(won.Load()), len(qs))
+	return len(qs)
 }
 
 func replaceNothing(t *testing.T, s Store) {

@@ -24,6 +24,7 @@ type Store interface {
 	Conversations(ctx context.Context, owner, after string, limit int) ([]chat.Conversation, string, error)
 	RenameConversation(ctx context.Context, id, title string) error
 	DeleteConversation(ctx context.Context, id string) error
+	Owners(ctx context.Context, convs []string) (map[string]string, error)
 
 	Accept(ctx context.Context, q chat.Question) (chat.Question, bool, error)
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
@@ -56,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"conversations", conversations()},
 		{"accept", accept()},
 		{"replace", replace()},
+		{"edit", edit()},
 		{"generations", generations()},
 		{"archive", archive()},
 		{"history", history()},

@@ -66,12 +66,12 @@ export function Composer() {
 }
 
 /** Enter sends, but not while an input method composes, and not on a phone. */
-function sends(e: KeyboardEvent): boolean {
+export function sends(e: KeyboardEvent): boolean {
   return e.key === 'Enter' && !e.shiftKey && !e.isComposing && e.keyCode !== 229 && !touch.peek()
 }
 
 /** As high as its text; the style sheet says how high at most. */
-function fit(box: HTMLTextAreaElement): void {
+export function fit(box: HTMLTextAreaElement): void {
   if (CSS.supports('field-sizing', 'content')) return
   box.style.height = 'auto'
   box.style.height = box.scrollHeight + 'px'

@@ -1,10 +1,11 @@
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
-import { fresh, pending, pulse, session, view } from './app-state'
+import { ahead, fresh, pending, pulse, replacing, session, view } from './app-state'
 import type { ConvView } from './view'
 import type { OutItem } from '../core/outbox'
 import type { Message } from '../core/protocol'
 import { Follow } from './follow'
 import { Turn } from './Turn'
+import { waits } from '../ui/format'
 import * as icons from '../ui/icons'
 import { link } from './app-state'
 
@@ -27,10 +28,12 @@ export function Thread() {
 }
 
 function Turns({ view, follow }: { view: ConvView; follow: Follow }) {
-  const keys = view.turns.value
+  const all = view.turns.value
+  const edited = all.indexOf(replacing.value ?? '')
+  const keys = edited < 0 ? all : all.slice(0, edited) // the rest is on its way out
   const first = useRef(keys[0])
   useLayoutEffect(() => {
-    if (first.current !== undefined && first.current !== keys[0]) follow.prepended()
+    if (first.current !== keys[0] && keys.includes(first.current ?? '')) follow.prepended()
     first.current = keys[0]
   }, [keys[0]])
   return (
@@ -68,15 +71,16 @@ function Pending() {
     <>
       {items.map((i) => (
         <section class={'turn pending' + (i === last && i.key === fresh.value ? ' tall' : '')} key={i.key}>
-          <div class="question" dir="auto">{i.cmd.type === 'send' && i.cmd.msg.content}</div>
-          <Sending item={i} />
+          <div class="question" dir="auto">{i.cmd.type === 'send' ? i.cmd.msg.content : i.cmd.type === 'edit' && i.cmd.content}</div>
+          <Sending item={i} first={i === items[0]} />
         </section>
       ))}
+      {!items.length && <Waits />}
     </>
   )
 }
 
-function Sending({ item }: { item: OutItem }) {
+function Sending({ item, first }: { item: OutItem; first: boolean }) {
   if (item.problem)
     return (
       <div class="notice bad" role="alert">
@@ -86,8 +90,14 @@ function Sending({ item }: { item: OutItem }) {
         <button type="button" class="button small quiet" onClick={() => session.outbox.remove(item.key)}>Discard</button>
       </div>
     )
-  const waits = link.value !== 'live'
-  return <p class="sending">{waits ? 'kept here; sent when the connection is back' : item.sent ? 'sent' : 'sending …'}</p>
+  if (first && item.sent && link.value === 'live' && ahead.value !== undefined) return <Waits />
+  return <p class="sending">{link.value !== 'live' ? 'kept here; sent when the connection is back' : item.sent ? 'sent' : 'sending …'}</p>
+}
+
+/** The place of a question that waits for an answer to begin. */
+function Waits() {
+  const n = ahead.value
+  return n === undefined || link.value !== 'live' ? null : <p class="sending place">{waits(n)}</p>
 }
 
 function ToNewest({ follow }: { follow: Follow }) {

@@ -2,12 +2,13 @@ import { signal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { fresh, regenerate, source } from './app-state'
 import { Markdown } from './Markdown'
+import { Question } from './Question'
 import { ToolGroup } from './ToolCard'
 import type { ConvView, Part, Turn as TurnData } from './view'
 import { citedIn } from '../core/mdstream'
-import type { Details, Message, Source } from '../core/protocol'
+import type { Details, Source } from '../core/protocol'
 import { copy } from '../ui/clipboard'
-import { dateTime, duration, number, time } from '../ui/format'
+import { duration, number, time } from '../ui/format'
 import * as icons from '../ui/icons'
 
 export function Turn({ view, id }: { view: ConvView; id: string }) {
@@ -16,19 +17,9 @@ export function Turn({ view, id }: { view: ConvView; id: string }) {
   const tall = t.newest && !!asked && asked.metadata?.parley.clientId === fresh.value
   return (
     <section class={'turn' + (tall ? ' tall' : '')}>
-      {asked && <Question m={asked} />}
+      {asked && <Question m={asked} newest={t.newest} />}
       {(t.parts.length > 0 || t.running || t.last) && <Answer view={view} t={t} />}
     </section>
-  )
-}
-
-function Question({ m }: { m: Message }) {
-  const at = m.metadata?.parley.at
-  return (
-    <div class="asked">
-      <h2 class="sr">You</h2>
-      <div class="question" dir="auto" title={at ? dateTime(at) : undefined}>{m.content}</div>
-    </div>
   )
 }
 

@@ -20,14 +20,19 @@ export const thread = signal('') // conversation id, or the local name of a new 
 export const view = signal<ConvView | undefined>(undefined)
 export const pulse = signal(0) // counts flushes of the shown conversation
 export const running = signal(false)
+export const ahead = signal<number | undefined>(undefined) // a question waits, with about so many before it
 export const announcement = signal('')
 export const source = signal<{ source: Source; number: number } | undefined>(undefined)
 export const drawer = signal(false)
 export const toast = signal<{ text: string; action?: string; act?: () => void } | undefined>(undefined)
 export const fresh = signal('') // client id of the latest question asked in this tab
+export const editing = signal<{ id: string; text: string } | undefined>(undefined) // the question that is being edited, as it was last
 
 export const isNew = computed(() => thread.value.startsWith(localPrefix))
-export const pending = computed(() => outbox.value.filter((i) => i.thread === thread.value && i.cmd.type === 'send'))
+export const pending = computed(() => outbox.value.filter((i) => i.thread === thread.value && (i.cmd.type === 'send' || i.cmd.type === 'edit')))
+
+/** The question in whose place one that is pending is to stand. */
+export const replacing = computed(() => pending.value.flatMap((i) => (i.cmd.type === 'edit' ? [i.cmd.messageId] : []))[0])
 
 const views = new Map<string, ConvView>()
 
@@ -53,7 +58,10 @@ export const session = new Session({
     if (thread.peek() === local) show(id, true)
     void refreshList()
   },
-  onRefused: (i) => (toast.value = { text: i.problem?.detail || i.problem?.title || 'The server refused.' }),
+  onRefused: (i) => {
+    toast.value = { text: i.problem?.detail || i.problem?.title || 'The server refused.' }
+    if (i.cmd.type === 'edit' && i.thread === thread.peek()) editing.value = { id: i.cmd.messageId, text: i.cmd.content } // nothing typed is lost
+  },
 })
 outbox.value = session.outbox.items
 
@@ -64,6 +72,7 @@ const schedule = perFrame(() =>
     outbox.value = session.outbox.items
     view.peek()?.flush()
     running.value = session.running
+    ahead.value = view.peek()?.conv.ahead
     pulse.value++
   }),
 )
@@ -80,6 +89,7 @@ export function show(id: string | undefined, replace = false): void {
   if (thread.peek() === name && view.peek()) return
   thread.value = name
   source.value = undefined
+  editing.value = undefined
   drawer.value = false
   const path = id ? '/c/' + encodeURIComponent(id) : '/'
   if (location.pathname !== path) history[replace ? 'replaceState' : 'pushState'](null, '', path)
@@ -114,6 +124,16 @@ export function ask(text: string): void {
 export function stopAnswer(): void {
   const run = view.peek()?.conv.state.run
   if (run && session.running) session.cancel(thread.peek(), run.id)
+}
+
+/** Asks a question in other words; it and what is behind it are replaced. */
+export function edit(messageId: string, text: string): void {
+  const clientId = crypto.randomUUID()
+  batch(() => {
+    fresh.value = clientId
+    editing.value = undefined
+  })
+  session.edit(thread.peek(), messageId, text, clientId)
 }
 
 export function regenerate(messageId: string): void {

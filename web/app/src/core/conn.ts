@@ -154,7 +154,7 @@ export class Conn {
     if (frame.type === 'welcome') this.welcome(frame as Welcome)
     else if (frame.id) return this.answer(frame as Reply)
     if (frame.type === 'bye') this.obeyMs = (frame as { retryMs?: number }).retryMs ?? 0
-    else if (frame.type === 'ev' || frame.type === 'snap') this.opts.onPush(frame as Push)
+    else if (frame.type === 'ev' || frame.type === 'snap' || frame.type === 'eph') this.opts.onPush(frame as Push)
   }
 
   private welcome(w: Welcome): void {

@@ -1,9 +1,10 @@
-// What the person asked for and the server has not confirmed. It survives a
-// reload and is sent again after each welcome; client ids make that harmless.
+// What the person asked for and the log does not show yet. It survives a
+// reload, and until the server has confirmed it, is sent again after each
+// welcome; client ids make that harmless.
 
 import { LostError, ProblemError, type Command, type Problem, type Reply } from './protocol'
 
-export type OutCommand = Extract<Command, { type: 'send' | 'regenerate' | 'cancel' }>
+export type OutCommand = Extract<Command, { type: 'send' | 'regenerate' | 'edit' | 'cancel' }>
 
 export interface OutItem {
   key: string // the client id; of a cancel, "cancel:" and the run
@@ -32,6 +33,7 @@ export interface OutboxOptions {
 const shelfKey = 'parley.outbox'
 const again = new Set(['unavailable', 'rate_limited', 'too_many'])
 const againMs = 2_000
+const sentFor = 3_600_000 // that a question is shown here which the log does not show yet
 
 /** Begins the names of threads that have no conversation yet. */
 export const localPrefix = 'new:'
@@ -44,7 +46,8 @@ export class Outbox {
 
   constructor(opts: OutboxOptions) {
     this.opts = opts
-    this.items = load(opts.shelf)
+    const oldest = (opts.now ?? Date.now)() - sentFor
+    this.items = load(opts.shelf).filter((i) => !i.sent || i.at > oldest)
   }
 
   /** Keeps a command and sends it as soon as it may be. */
@@ -126,7 +129,7 @@ export class Outbox {
     if (again.has(problem.code)) return problem.retryMs || againMs
     if (item.cmd.type === 'send') this.update(item.key, { problem })
     else this.remove(item.key)
-    if (item.cmd.type === 'regenerate') this.opts.onRefused?.({ ...item, problem })
+    if (item.cmd.type === 'regenerate' || item.cmd.type === 'edit') this.opts.onRefused?.({ ...item, problem })
     return 0
   }
 
@@ -137,7 +140,7 @@ export class Outbox {
 
   private changed(): void {
     try {
-      this.opts.shelf.setItem(shelfKey, JSON.stringify(this.items.filter((i) => !i.sent)))
+      this.opts.shelf.setItem(shelfKey, JSON.stringify(this.items))
     } catch {
       // Storage is full or forbidden: the outbox then lives as long as the tab.
     }

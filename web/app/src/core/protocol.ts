@@ -37,6 +37,7 @@ export interface Details {
   run?: string
   at?: number
   clientId?: string
+  edits?: string
   question?: string
   replaces?: string
   method?: string
@@ -137,6 +138,7 @@ export type Command =
   | { type: 'send'; c?: string; msg: { clientId: string; content: string } }
   | { type: 'cancel'; c: string; run: string }
   | { type: 'regenerate'; c: string; messageId: string; clientId: string }
+  | { type: 'edit'; c: string; messageId: string; clientId: string; content: string }
   | { type: 'history'; c: string; before?: string; limit: number }
   | { type: 'ping' }
 
@@ -171,6 +173,7 @@ export interface Welcome {
 export type Push =
   | { type: 'ev'; c: string; items: Entry[] }
   | { type: 'snap'; c: string; at: string; snapshot: State; reason: string }
+  | { type: 'eph'; c: string; kind: string; data: { ahead?: number } } // no part of the conversation; may be lost
   | { type: 'beat' }
   | { type: 'bye'; reason: string; retryMs?: number }
 

@@ -17,6 +17,7 @@ export interface Conv {
   synced: boolean // what the server says of it follows on what is here
   ready: boolean // the first window is here
   missing: boolean // the server does not know it, or not for this person
+  ahead?: number // a question waits for a free place, and about so many come before it
   tries: Map<string, number> // runs that were taken over, and how often begun
 }
 
@@ -126,6 +127,11 @@ export class Session {
     this.outbox.add(clientId, c, { type: 'regenerate', c, messageId, clientId })
   }
 
+  /** Asks a question in other words; what is behind it goes. */
+  edit(c: string, messageId: string, content: string, clientId: string): void {
+    this.outbox.add(clientId, c, { type: 'edit', c, messageId, clientId, content })
+  }
+
   /** Fetches older messages; false if there are none or not now. */
   async history(c: Conv): Promise<boolean> {
     if (!c.older || c.loading) return false
@@ -155,6 +161,7 @@ export class Session {
 
   private async subscribe(c: Conv): Promise<void> {
     c.synced = false // what still comes of an earlier subscription is not heard
+    c.ahead = undefined
     if (!this.conn.live) return
     try {
       const r = await this.conn.request({ type: 'sub', c: c.id, after: c.at || undefined })
@@ -177,13 +184,18 @@ export class Session {
   }
 
   private push(p: Push): void {
-    if (p.type !== 'ev' && p.type !== 'snap') return
+    if (p.type !== 'ev' && p.type !== 'snap' && p.type !== 'eph') return
     const c = this.convs.get(p.c)
     if (!c?.synced || p.c !== this.followed) return
+    if (p.type === 'eph') {
+      if (p.kind === 'queue') this.change(c, () => (c.ahead = p.data.ahead))
+      return
+    }
     const before = active(c.state)
     this.change(c, () => {
       if (p.type === 'snap') this.snap(c, p.at, p.snapshot)
       else for (const e of p.items) this.entry(c, e)
+      c.ahead = undefined // somebody writes it
     })
     if (before && !active(c.state)) this.opts.onEnded(c)
   }
@@ -199,6 +211,8 @@ export class Session {
     const title = c.state.title
     apply(c.state, e)
     c.at = e.at
+    // What was edited may have been the first message here.
+    if (e.ev.said?.metadata?.parley.edits && c.older && !c.state.messages.some((m) => m.id === c.older)) c.older = c.state.messages[0]?.id
     if (e.ev.type === 'conversation.takeover' && e.run) c.tries.set(e.run, e.ev.try ?? 2)
     if (c.state.title !== undefined && c.state.title !== title) this.opts.onTitle(c.id, c.state.title)
   }
@@ -207,7 +221,7 @@ export class Session {
     const run = c.state.run
     if (run && run.try > 1) c.tries.set(run.id, run.try)
     if (c.state.title) this.opts.onTitle(c.id, c.state.title)
-    for (const i of this.outbox.ofThread(c.id)) if (i.sent && i.cmd.type !== 'send') this.outbox.remove(i.key)
+    for (const i of this.outbox.ofThread(c.id)) if (i.sent && i.cmd.type !== 'send' && !waits(c.state, i)) this.outbox.remove(i.key)
   }
 
   /** Changes c, clears what the log now shows from the outbox, tells the page. */
@@ -234,8 +248,14 @@ function newConv(id: string): Conv {
   return { id, state: emptyState(), at: '', loading: false, synced: false, ready: false, missing: false, tries: new Map() }
 }
 
+/** Whether an edit is yet to be seen: what it edits is here. */
+function waits(s: State, item: OutItem): boolean {
+  const cmd = item.cmd
+  return cmd.type === 'edit' && s.messages.some((m) => m.id === cmd.messageId)
+}
+
 function inLog(s: State, item: OutItem): boolean {
-  if (item.cmd.type === 'send') {
+  if (item.cmd.type === 'send' || item.cmd.type === 'edit') {
     const of = (m: { id: string; metadata?: { parley: { clientId?: string } } }) =>
       m.metadata?.parley.clientId === item.key || m.id === item.sent?.messageId
     return s.messages.some(of) || !!s.queued?.some(of)

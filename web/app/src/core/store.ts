@@ -94,7 +94,17 @@ function replace(s: State, by: State): void {
 function said(s: State, m: Message): void {
   if (has(s.messages, m.id)) return
   s.queued = dropEmpty(s.queued?.filter((q) => q.id !== m.id))
+  if (m.metadata?.parley.edits) cut(s, m.metadata.parley.edits)
   s.messages.push(m)
+}
+
+/**
+ * Takes away a message that was edited and everything behind it. One that is
+ * not here lies before the window, and all that is here behind it.
+ */
+function cut(s: State, edited: string): void {
+  const gone = s.messages.splice(Math.max(place(s, edited), 0))
+  s.open = dropEmpty(s.open?.filter((o) => !has(gone, o)))
 }
 
 /** Begins a run. The answer that it replaces disappears. */

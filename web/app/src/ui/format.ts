@@ -27,6 +27,11 @@ export function bytes(n: number): string {
   return tenth.format(n / 1_000_000) + '\u00a0MB'
 }
 
+/** What somebody is told who waits. */
+export function waits(ahead: number): string {
+  return ahead > 0 ? `waiting · ${number(ahead)} ahead of you` : 'waiting · you are next'
+}
+
 export function time(ms: number): string {
   return clock.format(ms)
 }

@@ -84,6 +84,30 @@ test('Stop ends the answer at once, and it can be tried again', async () => {
   await ended(page)
 })
 
+test('a question is edited: what follows goes, in another tab too', async () => {
+  const page = await open()
+  await ask(page, cited)
+  await ended(page)
+  await ask(page, weather)
+  await ended(page)
+  const other = await page.context().newPage()
+  await other.goto(page.url())
+  await ended(other)
+  await page.locator('.asked').first().hover()
+  await page.getByRole('button', { name: 'Edit the question' }).first().click()
+  await page.getByLabel('Your question').fill('What happens when I press Stop?')
+  await shot(page, 'edit')
+  await page.keyboard.press('Enter')
+  for (const tab of [page, other]) {
+    await expect.poll(() => tab.locator('.question').allInnerTexts()).toEqual(['What happens when I press Stop?'])
+    await ended(tab)
+  }
+  expect(await answer(other)).toEqual(await answer(page))
+  await page.reload()
+  await ended(page)
+  expect(await answer(page)).toEqual(await answer(other))
+})
+
 test('a reload in the middle of an answer loses nothing', async () => {
   const page = await open()
   await ask(page, cited)

@@ -66,6 +66,11 @@ describe.each(looks)('%s', (_, look) => {
     await ask(page, 'Search')
     await page.getByText('from memory').waitFor()
     expect(await faults(page)).toEqual([])
+    await page.getByRole('button', { name: 'Edit the question' }).first().click()
+    await page.getByText('Everything below is replaced.').waitFor()
+    expect(await faults(page)).toEqual([])
+    expect(await sidewaysScroll(page)).toBe(0)
+    await page.keyboard.press('Escape')
     gw.onSend = () => citedAnswer(gw)
     await ask(page, 'Replica?')
     await page.locator('.cite').first().click()
@@ -112,6 +117,86 @@ test('all by keyboard: ask, stop, open a call, open and close a source, rename',
   await gw.until('cancel')
   expect(gw.heard.findLast((h) => h.type === 'send')!.msg!.content).toBe('Tell me\neverything')
   await page.context().close()
+})
+
+describe('a question is edited', () => {
+  const questions = (page: Page) => page.locator('.question').allInnerTexts()
+  const focused = (page: Page) => page.evaluate(() => document.activeElement?.id || document.activeElement?.getAttribute('aria-label'))
+  async function three(look: Look = {}): Promise<{ page: Page; gw: FakeGateway }> {
+    const { page, gw } = await open(look)
+    gw.onSend = (text) => (gw.text('a-' + text, 'About ' + text + '.'), gw.emit({ type: 'TEXT_MESSAGE_END', messageId: 'a-' + text }), gw.finish())
+    for (const text of ['one', 'two', 'three']) {
+      await ask(page, text)
+      await page.getByText(`About ${text}.`).waitFor()
+    }
+    return { page, gw }
+  }
+
+  test('by keyboard: what follows goes, the composer is next', async () => {
+    const { page, gw } = await three()
+    await page.getByRole('button', { name: 'Edit the question' }).nth(1).focus()
+    await page.keyboard.press('Enter')
+    expect(await focused(page)).toBe('Your question')
+    expect(await page.getByRole('button', { name: 'Send' }).first().getAttribute('aria-disabled')).toBe('true') // nothing is changed yet
+    await page.keyboard.type(' and a half')
+    await page.keyboard.press('Enter')
+    await page.getByText('About two and a half.').waitFor()
+    expect(await questions(page)).toEqual(['one', 'two and a half'])
+    expect(await page.getByText('About three.').count()).toBe(0)
+    expect(await focused(page)).toBe('composer')
+    expect(gw.heard.filter((h) => h.type === 'edit').map((h) => [h.messageId, h.content])).toEqual([['u2', 'two and a half']])
+    await page.context().close()
+  })
+
+  test('Escape leaves it as it was, and the focus where it came from', async () => {
+    const { page, gw } = await three()
+    await page.getByRole('button', { name: 'Edit the question' }).first().focus()
+    await page.keyboard.press('Enter')
+    await page.keyboard.type(' more')
+    await page.keyboard.press('Escape')
+    expect(await questions(page)).toEqual(['one', 'two', 'three'])
+    expect(await focused(page)).toBe('Edit the question')
+    expect(gw.heard.some((h) => h.type === 'edit' || h.type === 'cancel')).toBe(false)
+    await page.context().close()
+  })
+
+  test('a refusal says why and loses nothing that was typed', async () => {
+    const { page, gw } = await three()
+    await page.getByRole('button', { name: 'Edit the question' }).first().click()
+    await page.getByLabel('Your question').fill('one, please')
+    gw.busy = true
+    await page.getByLabel('Your question').press('Control+Enter')
+    await page.getByText('The answer is still being written.').waitFor()
+    expect(await page.getByLabel('Your question').inputValue()).toBe('one, please')
+    expect(await questions(page)).toEqual(['two', 'three'])
+    await page.context().close()
+  })
+
+  test('not while an answer is written', async () => {
+    const { page, gw } = await three()
+    gw.onSend = () => gw.text('a4', 'A long story. ')
+    await ask(page, 'four')
+    await page.getByText('A long story').waitFor()
+    const edit = page.getByRole('button', { name: 'Edit the question' }).first()
+    expect(await edit.getAttribute('aria-disabled')).toBe('true')
+    await edit.click({ force: true }) // as a person would
+    expect(await page.getByLabel('Your question').count()).toBe(0)
+    gw.finish()
+    await edit.and(page.locator('[aria-disabled="false"]')).waitFor()
+    await page.context().close()
+  })
+
+  test('what waits for its turn stands in its place, at once', async () => {
+    const { page, gw } = await three(phone)
+    gw.full = true
+    await page.getByRole('button', { name: 'Edit the question' }).nth(1).tap() // it is there without a pointer
+    await page.getByLabel('Your question').fill('zwei')
+    await page.getByRole('form', { name: 'Edit the question' }).getByRole('button', { name: 'Send' }).tap()
+    await page.locator('.pending').waitFor()
+    expect(await questions(page)).toEqual(['one', 'zwei'])
+    expect(gw.state.messages).toHaveLength(6)
+    await page.context().close()
+  })
 })
 
 test('an input method’s Enter does not send', async () => {

@@ -47,6 +47,8 @@ export class FakeGateway {
   documents: Record<string, { id: string; title: string; text: string }> = {}
   older: Message[] = []
   refuse = false
+  busy = false // somebody else's question is being answered
+  full = false // there is no free place: nothing of a question is in the log yet
   private sockets = new Set<WebSocketRoute>()
   private n = 0
   private run = ''
@@ -94,22 +96,24 @@ export class FakeGateway {
     else if (h.type === 'ping') say({ type: 'pong' })
     else if (h.type === 'sub') say({ type: 'sub.ok', c: h.c, head: this.at(), recovered: false, snapshot: this.state, at: this.at(), older: this.older.length ? this.state.messages[0]?.id : undefined })
     else if (h.type === 'history') say({ type: 'ok', messages: this.older })
-    else if (h.type === 'send') this.hearSend(h, say)
+    else if (h.type === 'send') this.hearSaid(h.msg!, say)
+    else if (h.type === 'edit') this.hearSaid({ clientId: h.clientId as string, content: h.content as string }, say, h.messageId as string)
     else say({ type: 'ok', run: 'r-again' })
     for (const w of this.waiters.splice(0)) w()
   }
 
-  private hearSend(h: Heard, say: (o: object) => void): void {
+  private hearSaid(msg: { clientId: string; content: string }, say: (o: object) => void, edits?: string): void {
+    if (edits && this.busy) return say({ type: 'err', problem: { title: 'Conflict', status: 409, code: 'busy', detail: 'The answer is still being written.' } })
     const id = 'u' + ++this.messageId
-    const twice = this.heard.filter((o) => o.msg?.clientId === h.msg!.clientId).length > 1
+    const twice = this.heard.filter((o) => (o.msg?.clientId ?? o.clientId) === msg.clientId).length > 1
     say({ type: 'ok', c: 'c1', messageId: id, run: 'r' + id })
-    if (twice) return
-    const said: Message = { id, role: 'user', content: h.msg!.content, metadata: { parley: { clientId: h.msg!.clientId, at: Date.now() } } }
+    if (twice || this.full) return
+    const said: Message = { id, role: 'user', content: msg.content, metadata: { parley: { clientId: msg.clientId, edits, at: Date.now() } } }
     const queued = this.state.run?.status === 'running'
     this.emit({ type: queued ? 'conversation.queued' : 'conversation.message', said })
     if (queued) return
     this.begin('r' + id, id)
-    this.onSend(h.msg!.content)
+    this.onSend(msg.content)
   }
 
   private at(): string {
@@ -122,6 +126,11 @@ export class FakeGateway {
     const e: Entry = { at: this.at(), run: this.run || undefined, try: 1, ts: Date.now(), ev }
     apply(this.state, e)
     for (const ws of this.sockets) ws.send(JSON.stringify({ type: 'ev', c: 'c1', items: [e] }))
+  }
+
+  /** Tells the page how many come before its question. */
+  place(ahead: number): void {
+    for (const ws of this.sockets) ws.send(JSON.stringify({ type: 'eph', c: 'c1', kind: 'queue', data: { ahead } }))
   }
 
   snap(state: State): void {

@@ -84,6 +84,30 @@ describe.each(looks)('%s', (name, look) => {
     await page.context().close()
   })
 
+  test('a question that waits for a free place', async () => {
+    const { page, gw } = await open(look)
+    gw.full = true
+    await ask(page, 'Which of our suppliers raised their prices this year, and by how much?')
+    await page.getByText('sent', { exact: true }).waitFor()
+    await gw.until('sub')
+    gw.place(12)
+    await page.getByText('waiting · 12 ahead of you').waitFor()
+    gw.place(3)
+    await page.getByText('waiting · 3 ahead of you').waitFor()
+    await shot(page, `${name}-10waiting`)
+    expect(await sidewaysScroll(page)).toBe(0)
+    await page.reload()
+    await page.getByText('Which of our suppliers').first().waitFor()
+    gw.place(0)
+    await page.getByText('waiting · you are next').waitFor()
+    gw.emit({ type: 'conversation.message', said: { id: 'u1', role: 'user', content: 'Which of our suppliers raised their prices this year, and by how much?' } })
+    gw.begin('ru1', 'u1')
+    gw.text('w1', 'Two of them did.')
+    await page.getByText('Two of them did.').waitFor()
+    expect(await page.getByText('waiting ·').count()).toBe(0)
+    await page.context().close()
+  })
+
   test('stopped, failed, queued, taken over and offline', async () => {
     const { page, gw } = await open(look)
     gw.onSend = () => gw.text('s1', 'Pressing Stop sends a *cancel* command. ')

@@ -1,16 +1,18 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Session, type Conv } from '../../src/core/session'
+import type { OutItem } from '../../src/core/outbox'
 import { Server, Shelf } from './socket'
 
 let server: Server
 let shelf: Shelf
 let named: [string, string][]
 let ended: string[]
+let refused: OutItem[]
 
 function open(): Session {
   const s = new Session({
     dial: server.dial, shelf, random: () => 0,
-    onLink: () => {}, onConv: () => {}, onEnded: (c: Conv) => ended.push(c.id), onTitle: () => {}, onOutbox: () => {}, onRefused: () => {}, onWelcome: () => {},
+    onLink: () => {}, onConv: () => {}, onEnded: (c: Conv) => ended.push(c.id), onTitle: () => {}, onOutbox: () => {}, onRefused: (i) => refused.push(i), onWelcome: () => {},
     onThread: (local, id) => named.push([local, id]),
   })
   s.start()
@@ -27,6 +29,7 @@ beforeEach(() => {
   shelf = new Shelf()
   named = []
   ended = []
+  refused = []
 })
 afterEach(() => vi.useRealTimers())
 
@@ -64,7 +67,10 @@ describe('the outbox', () => {
     await settle()
     expect(named).toEqual([['new:1', 'c7']])
     expect(s.outbox.items[0]!.thread).toBe('c7')
-    expect(JSON.parse(shelf.getItem('parley.outbox')!)).toEqual([])
+    expect(open().outbox.items[0]!.sent!.messageId).toBe('u1') // the log does not show it yet
+    expect(server.last.of('send')).toHaveLength(0)
+    await vi.advanceTimersByTimeAsync(3_600_001)
+    expect(open().outbox.items).toHaveLength(0)
   })
 
   test('two first messages of a new chat make one conversation', async () => {
@@ -124,6 +130,28 @@ describe('the outbox', () => {
 })
 
 describe('following', () => {
+  test('knows the place of a question that waits, until its answer begins or the connection goes', async () => {
+    const s = open()
+    server.last.welcome()
+    const c = s.follow('c1')!
+    server.last.answer('sub', { type: 'sub.ok', c: 'c1', recovered: true, head: '7-1' })
+    await settle()
+    expect(c.ahead).toBe(undefined)
+    server.last.say({ type: 'eph', c: 'c1', kind: 'queue', data: { ahead: 3 } })
+    expect(c.ahead).toBe(3)
+    server.last.say({ type: 'eph', c: 'c1', kind: 'typing', data: {} })
+    server.last.say({ type: 'eph', c: 'c2', kind: 'queue', data: { ahead: 9 } })
+    expect(c.ahead).toBe(3)
+    server.last.say({ type: 'ev', c: 'c1', items: [{ at: '7-2', ts: 1, ev: { type: 'conversation.message', said: user('u1', 'x1') } }] })
+    expect(c.ahead).toBe(undefined)
+    server.last.say({ type: 'eph', c: 'c1', kind: 'queue', data: { ahead: 0 } })
+    expect(c.ahead).toBe(0)
+    server.last.drop()
+    await redial()
+    server.last.welcome()
+    expect(c.ahead).toBe(undefined)
+  })
+
   test('goes on from the last entry after a new dial', async () => {
     const s = open()
     server.last.welcome()
@@ -194,4 +222,81 @@ test('what still comes of an earlier subscription is not folded twice', async ()
   await settle()
   server.last.say(piece)
   expect(c.state.messages[0]!.content).toBe('once')
+})
+
+describe('an edit', () => {
+  const edited = (id: string, edits: string, clientId: string) => ({ ...user(id), metadata: { parley: { clientId, edits } } })
+  const says = (at: string, said: object) => server.last.say({ type: 'ev', c: 'c1', items: [{ at, ts: 1, ev: { type: 'conversation.message', said } }] })
+
+  async function shown(older?: string): Promise<{ s: Session; c: Conv }> {
+    const s = open()
+    server.last.welcome()
+    const c = s.follow('c1')!
+    server.last.answer('sub', { type: 'sub.ok', c: 'c1', recovered: false, at: '7-1', older, snapshot: { messages: [user('u1'), user('u2'), user('u3')] } })
+    await settle()
+    return { s, c }
+  }
+
+  test('is kept until the log shows it, in the place of what it edits', async () => {
+    const { s, c } = await shown()
+    s.edit('c1', 'u2', 'better', 'x1')
+    expect(server.last.of('edit')[0]).toMatchObject({ c: 'c1', messageId: 'u2', clientId: 'x1', content: 'better' })
+    server.last.answer('edit', { c: 'c1', messageId: 'u4', run: 'r4' })
+    await settle()
+    expect(s.outbox.items).toHaveLength(1)
+    server.last.say({ type: 'snap', c: 'c1', at: '7-2', reason: 'slow', snapshot: { messages: [user('u2'), user('u3')] } }) // it waits still
+    expect(s.outbox.items).toHaveLength(1)
+    says('7-3', edited('u4', 'u2', 'x1'))
+    expect(s.outbox.items).toHaveLength(0)
+    expect(c.state.messages.map((m) => m.id)).toEqual(['u1', 'u4'])
+  })
+
+  test('is no longer waited for when a snapshot shows that another took its place', async () => {
+    const { s } = await shown()
+    s.edit('c1', 'u2', 'better', 'x1')
+    server.last.answer('edit', { c: 'c1', messageId: 'u4', run: 'r4' })
+    await settle()
+    server.last.say({ type: 'snap', c: 'c1', at: '8-0', reason: 'rollback', snapshot: { messages: [user('u1'), user('u5')] } })
+    expect(s.outbox.items).toHaveLength(0)
+  })
+
+  test('that is refused goes, and the person is told', async () => {
+    const { s } = await shown()
+    s.edit('c1', 'u2', 'better', 'x1')
+    server.last.answer('edit', { type: 'err', problem: { title: 'Conflict', status: 409, code: 'busy', detail: 'Wait.' } })
+    await settle()
+    expect(s.outbox.items).toHaveLength(0)
+    expect(refused.map((i) => [i.cmd.type, i.problem?.detail])).toEqual([['edit', 'Wait.']])
+  })
+
+  test('of the first message here leaves what is before to be fetched', async () => {
+    const { s, c } = await shown('u1')
+    says('7-2', edited('u4', 'u0', 'elsewhere'))
+    expect(c.state.messages.map((m) => m.id)).toEqual(['u4'])
+    expect(c.older).toBe('u4')
+    void s.history(c)
+    expect(server.last.of('history')[0]!.before).toBe('u4')
+    server.last.answer('history', { messages: [user('t1')] })
+    await settle()
+    expect(c.state.messages.map((m) => m.id)).toEqual(['t1', 'u4'])
+  })
+
+  test('makes older messages that are under way useless if it takes their place', async () => {
+    const { s, c } = await shown('u1')
+    void s.history(c)
+    says('7-2', edited('u4', 't1', 'elsewhere'))
+    server.last.answer('history', { messages: [user('t0'), user('t1'), user('t2')] })
+    await settle()
+    expect(c.state.messages.map((m) => m.id)).toEqual(['u4'])
+    expect(c.older).toBe('u4')
+  })
+
+  test('leaves alone older messages that are fetched before it', async () => {
+    const { s, c } = await shown('u1')
+    void s.history(c)
+    says('7-2', edited('u4', 'u2', 'elsewhere'))
+    server.last.answer('history', { messages: [user('t1')] })
+    await settle()
+    expect(c.state.messages.map((m) => m.id)).toEqual(['t1', 'u1', 'u4'])
+  })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { turnsOf } from '../../src/chat/view'
 import type { Message, State } from '../../src/core/protocol'
-import { bytes, dayGroup, duration } from '../../src/ui/format'
+import { bytes, dayGroup, duration, waits } from '../../src/ui/format'
 
 const by = (run: string, status?: string) => ({ parley: { run, status } })
 const messages: Message[] = [
@@ -36,6 +36,9 @@ describe('figures', () => {
   test('one rule for times', () => {
     const plain = (ms: number) => duration(ms).replaceAll('\u00a0', ' ').replace(',', '.')
     expect([412, 999.6, 1287, 5003, 59_940, 61_000].map(plain)).toEqual(['412 ms', '1.0 s', '1.3 s', '5.0 s', '59.9 s', '1 min 1 s'])
+  })
+  test('places', () => {
+    expect([0, 1, 12].map(waits)).toEqual(['waiting · you are next', 'waiting · 1 ahead of you', 'waiting · 12 ahead of you'])
   })
   test('sizes', () => {
     expect([900, 2140, 3_200_000].map((n) => bytes(n).replaceAll('\u00a0', ' '))).toEqual(['900 B', '2.1 kB', '3.2 MB'])

@@ -1,0 +1,392 @@
+package gateway
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"parley/tools"
+	"parley/tools/openapi"
+)
+
+// importRequest is the body of an import. The document is what URL leads to,
+// or Document: a JSON object, or a text that is JSON or YAML.
+type importRequest struct {
+	URL       string            `json:"url"`
+	Document  json.RawMessage   `json:"document"`
+	Base      string            `json:"base"`
+	Variables map[string]string `json:"variables"`
+	Prefix    string            `json:"prefix"`
+
+	Select  openapi.Selection `json:"select"`
+	DryRun  bool              `json:"dryRun"`
+	Replace bool              `json:"replace"` // tools of the same name that are not of this document
+
+	// Headers and SecretQuery are put on every tool that is called where the
+	// document's own base is.
+	Headers     map[string]string `json:"headers"`
+	SecretQuery map[string]string `json:"secretQuery"`
+}
+
+// The statuses of an operation in the answer to an import.
+const (
+	importAvailable = "available" // could be imported
+	importImported  = "imported"  // is a new tool, or would be without dryRun
+	importChanged   = "changed"   // is a tool that the document now declares otherwise
+	importUnchanged = "unchanged"
+	importSkipped   = "skipped" // cannot be imported
+	importGone      = "gone"    // was imported and is no longer in the document
+)
+
+// importLine is what an import says of one operation.
+type importLine struct {
+	openapi.Operation
+	Status   string   `json:"status"`
+	Selected bool     `json:"selected,omitempty"`
+	Reason   string   `json:"reason,omitempty"` // of a skipped one
+	Changes  []string `json:"changes,omitempty"`
+	Needs    string   `json:"needs,omitempty"` // credentials that the tool does not have yet
+
+	Preview *tools.Endpoint `json:"tool,omitempty"` // of the first that are selected, with dryRun
+}
+
+// importAnswer is the answer to an import.
+type importAnswer struct {
+	*openapi.Report
+	DryRun     bool           `json:"dryRun"`
+	Counts     map[string]int `json:"counts"` // operations by status
+	Operations []importLine   `json:"operations"`
+}
+
+// importTools reads an OpenAPI document and makes tools of the operations that
+// are selected. Without a selection it tells what there is.
+func (s *Server) importTools(c echo.Context) error {
+	if s.Tools.Endpoints == nil {
+		return problem(http.StatusNotImplemented, codeUnavailable, "This server has no store to register tools in.")
+	}
+	if !s.importing.TryLock() { // one at a time: a document takes memory
+		return problem(http.StatusServiceUnavailable, codeBusy, "Another import is under way. Try again in a moment.").after(2 * time.Second)
+	}
+	defer s.importing.Unlock()
+	ctx, cancel := context.WithTimeout(c.Request().Context(), s.Limits.ImportTime)
+	defer cancel()
+	im := &importer{server: s, ctx: ctx}
+	answer, err := im.run(c)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return problem(http.StatusUnprocessableEntity, codeBadRequest, "The document could not be fetched and read within %s.", s.Limits.ImportTime).in(im.source())
+	}
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, answer)
+}
+
+// An importer carries out one import.
+type importer struct {
+	server *Server
+	ctx    context.Context
+	req    importRequest
+	report *openapi.Report
+	stored map[string]tools.Endpoint // by name, as they were before
+	before map[string]string         // names of tools imported before, by operation
+}
+
+func (im *importer) run(c echo.Context) (*importAnswer, error) {
+	doc, err := im.read(c)
+	if err != nil {
+		return nil, err
+	}
+	im.report, err = openapi.Import(im.ctx, doc, openapi.Options{
+		From: plainAddress(im.req.URL), Base: im.req.Base, Variables: im.req.Variables, Prefix: im.req.Prefix, MaxBytes: im.server.Limits.Import,
+	})
+	if len(doc) > 1<<20 {
+		doc = nil
+		defer debug.FreeOSMemory() // a large document takes many times its size for a moment
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := im.known(); err != nil {
+		return nil, err
+	}
+	return im.carryOut()
+}
+
+// source is the field that the document came from.
+func (im *importer) source() string {
+	if im.req.URL != "" {
+		return "url"
+	}
+	return "document"
+}
+
+// plainAddress is a document's address as it is kept: without what may hold a
+// secret.
+func plainAddress(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}
+
+// read returns the document: the body itself, or what the body says.
+func (im *importer) read(c echo.Context) ([]byte, error) {
+	limit := im.server.Limits.Import
+	b, err := readBody(c, 2*int64(limit)+64<<10) // quoted in JSON it is longer
+	if err != nil {
+		return nil, err
+	}
+	if isDocument(c.Request().Header.Get("Content-Type"), b) {
+		im.ofQuery(c.QueryParams())
+		return b, nil
+	}
+	if err := decodeStrict(b, &im.req); err != nil {
+		return nil, err
+	}
+	doc := bytes.TrimSpace(im.req.Document)
+	switch given := len(doc) > 0 && string(doc) != "null"; {
+	case given == (im.req.URL != ""):
+		return nil, problem(http.StatusBadRequest, codeBadRequest, "Give either the address of an OpenAPI document as url, or the document itself as document.").in("url")
+	case given && doc[0] == '"':
+		var text string
+		err = json.Unmarshal(doc, &text)
+		doc = []byte(text)
+	case !given:
+		doc, err = im.server.Tools.Fetch(im.ctx, im.req.URL, limit)
+	}
+	im.req.Document = nil
+	return doc, err
+}
+
+// isDocument reports whether a body is a document itself and no request that
+// has one: programs such as curl name a type that says nothing.
+func isDocument(contentType string, body []byte) bool {
+	media, _, _ := mime.ParseMediaType(contentType)
+	if media != "" && media != "application/json" && media != "application/x-www-form-urlencoded" {
+		return true
+	}
+	if body = bytes.TrimSpace(body); len(body) == 0 || body[0] != '{' {
+		return len(body) > 0
+	}
+	var version struct{ OpenAPI, Swagger any }
+	return json.Unmarshal(body, &version) == nil && (version.OpenAPI != nil || version.Swagger != nil)
+}
+
+// ofQuery takes the options of an import whose body is the document.
+func (im *importer) ofQuery(q url.Values) {
+	yes := func(name string) bool { v, ok := q[name]; return ok && v[0] != "false" }
+	im.req.Base, im.req.Prefix, im.req.DryRun, im.req.Replace = q.Get("base"), q.Get("prefix"), yes("dryRun"), yes("replace")
+	im.req.Select = openapi.Selection{
+		All: yes("all"), Tags: q["tag"], Paths: q["path"], Operations: q["operation"], Registered: yes("registered"), Deprecated: yes("deprecated"),
+	}
+}
+
+// known reads what is registered already.
+func (im *importer) known() error {
+	all, err := im.server.Tools.Endpoints.Endpoints(im.ctx)
+	if err != nil {
+		return err
+	}
+	im.stored, im.before = make(map[string]tools.Endpoint, len(all)), map[string]string{}
+	for _, e := range all {
+		im.stored[e.Name] = e
+		if e.Import != nil && e.Import.From == im.report.From {
+			im.before[e.Import.Operation] = e.Name
+		}
+	}
+	return nil
+}
+
+func (im *importer) carryOut() (*importAnswer, error) {
+	a := &importAnswer{Report: im.report, DryRun: im.req.DryRun || im.req.Select.Empty(), Counts: map[string]int{}, Operations: []importLine{}}
+	lines := make([]importLine, len(im.report.Operations))
+	var chosen []*importLine
+	for i, op := range im.report.Operations {
+		lines[i] = im.line(op)
+		if lines[i].Selected {
+			chosen = append(chosen, &lines[i])
+		}
+	}
+	if err := im.check(chosen, a); err != nil {
+		return nil, err
+	}
+	for i, l := range chosen {
+		if a.DryRun {
+			im.preview(l, i)
+		} else if err := im.store(l); err != nil {
+			return nil, err
+		}
+	}
+	a.Operations = append(lines, im.gone()...)
+	for _, l := range a.Operations {
+		a.Counts[l.Status]++
+	}
+	return a, nil
+}
+
+// line says what there is to an operation before anything is stored.
+func (im *importer) line(op openapi.Operation) importLine {
+	name, registered := im.before[op.Operation]
+	if registered { // it keeps the name that it has
+		op.Name, op.Tool.Name = name, name
+	}
+	l := importLine{Operation: op, Status: importAvailable, Selected: im.req.Select.Has(op, registered)}
+	old, exists := im.stored[op.Name]
+	switch {
+	case op.Skipped != "":
+		l.skip(op.Skipped)
+	case im.server.isBuiltin(op.Name):
+		l.skip("a built-in tool has the name " + op.Name + ": give a prefix")
+	case exists && !registered && !im.req.Replace:
+		l.skip("there is another tool named " + op.Name + ": give a prefix, or replace it")
+	case exists && registered && old.Import.Revision == op.Tool.Import.Revision && !im.newSecrets():
+		l.Status = importUnchanged
+	case exists:
+		l.Status, l.Changes = importChanged, openapi.Changes(old, op.Tool)
+		if len(l.Changes) == 0 {
+			l.Changes = []string{"what the owner sets"}
+		}
+	case l.Selected:
+		l.Status = importImported
+	}
+	if l.Status != importSkipped && (exists && registered || l.Selected) {
+		l.Needs = im.report.Missing(op, im.complete(&l))
+	}
+	return l
+}
+
+func (l *importLine) skip(reason string) {
+	l.Status, l.Selected, l.Reason = importSkipped, false, reason
+}
+
+func (im *importer) newSecrets() bool { return len(im.req.Headers)+len(im.req.SecretQuery) > 0 }
+
+// check refuses what cannot be carried out as a whole.
+func (im *importer) check(chosen []*importLine, a *importAnswer) error {
+	if missing := im.req.Select.Unmatched(im.report.Operations); len(missing) > 0 {
+		im.report.Warnings = append(im.report.Warnings, "nothing is selected by "+strings.Join(missing[:min(len(missing), 20)], ", "))
+	}
+	if a.DryRun {
+		return nil
+	}
+	if len(chosen) == 0 {
+		return problem(http.StatusUnprocessableEntity, codeBadRequest, "The selection has no operation that can be imported: %s",
+			cmp.Or(im.why(), "nothing of the document matches it.")).in("select")
+	}
+	added := 0
+	for _, l := range chosen {
+		if l.NeedsBase {
+			return problem(http.StatusUnprocessableEntity, codeBadRequest, "The document does not say where %s is called. Give the address of the service as base, such as https://api.example.com.", l.Operation.Operation).in("base")
+		}
+		if _, exists := im.stored[l.Name]; !exists {
+			added++
+		}
+	}
+	most, all := cmp.Or(im.server.Tools.Max, 500), len(im.stored)+added
+	if added > 0 && all > most {
+		return problem(http.StatusUnprocessableEntity, codeTooMany, "With these there would be %d tools, and at most %d can be used. Select fewer.", all, most).in("select")
+	}
+	if all > 128 {
+		im.report.Warnings = append(im.report.Warnings, "there are more than 128 tools now: some models' APIs take no more, and models choose worse among many")
+	}
+	return nil
+}
+
+// why tells of the first operation that was selected and is skipped.
+func (im *importer) why() string {
+	for _, op := range im.report.Operations {
+		_, registered := im.before[op.Operation]
+		if im.req.Select.Has(op, registered) {
+			if l := im.line(op); l.Reason != "" {
+				return op.Operation + ": " + l.Reason + "."
+			}
+		}
+	}
+	return ""
+}
+
+// complete returns the tool with what its owner has set and gives now.
+func (im *importer) complete(l *importLine) tools.Endpoint {
+	e := l.Tool
+	if e.Origin() == originOfBase(im.report.Base) {
+		e.Headers, e.SecretQuery = im.req.Headers, im.req.SecretQuery
+	} else if im.newSecrets() {
+		l.warn("the headers given are not set: it is called at another host than the document's own")
+	}
+	old, exists := im.stored[e.Name]
+	if !exists || len(old.Steps) > 0 {
+		return e
+	}
+	e, lost := tools.Renew(old, e)
+	for _, name := range lost {
+		l.warn("the secret " + name + " is to be given again: the host has changed, and a secret stays with the host that it was given for")
+	}
+	return e
+}
+
+func originOfBase(base string) string {
+	return tools.Endpoint{Request: tools.Request{URL: base}}.Origin()
+}
+
+func (l *importLine) warn(text string) {
+	if !slices.Contains(l.Warnings, text) {
+		l.Warnings = append(slices.Clip(l.Warnings), text)
+	}
+}
+
+// maxPreviews is how many tools a dry run shows as they would be.
+const maxPreviews = 50
+
+func (im *importer) preview(l *importLine, i int) {
+	if i < maxPreviews {
+		e := im.complete(l).Public()
+		l.Preview = &e
+	}
+}
+
+// store registers one tool. What the registry finds wrong with it is said in
+// its line; only the store's own failure ends the import.
+func (im *importer) store(l *importLine) error {
+	if l.Status == importUnchanged {
+		return nil
+	}
+	_, err := im.server.Tools.Put(im.ctx, im.complete(l))
+	var wrong *tools.FieldError
+	switch {
+	case errors.As(err, &wrong):
+		l.skip(wrong.Error())
+	case errors.Is(err, tools.ErrBuiltin):
+		l.skip(err.Error())
+	default:
+		return err
+	}
+	return nil
+}
+
+// gone lists tools whose operations the document no longer has. They are left
+// as they are.
+func (im *importer) gone() (lines []importLine) {
+	for operation, name := range im.before {
+		if !slices.ContainsFunc(im.report.Operations, func(o openapi.Operation) bool { return o.Operation == operation }) {
+			lines = append(lines, importLine{
+				Operation: openapi.Operation{Operation: operation, Name: name}, Status: importGone,
+				Reason: "the document no longer has it; the tool is still registered",
+			})
+		}
+	}
+	slices.SortFunc(lines, func(a, b importLine) int { return strings.Compare(a.Name, b.Name) })
+	return lines
+}

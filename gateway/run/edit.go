@@ -1,0 +1,21 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"parley/gateway/chat"
+	"parley/llm"
+)
+
+// Edit has a question, one that is shown, asked in other words: a new message
+// takes its place and the place of everything behind it, and is answered. The
+// same client id again gets the first edit.
+func (r *Runner) Edit(ctx context.Context, owner, conv, message, clientID, content string) (chat.Question, error) {
+	now := time.Now()
+	m := llm.Message{
+		ID: chat.NewID("m"), Role: llm.User, Content: content,
+		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: clientID, At: now.UnixMilli(), Edits: message}},
+	}
+	return r.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: m, Edits: message, Accepted: now})
+}
