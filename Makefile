@@ -12,9 +12,10 @@ FILES = $(shell find . -name node_modules -prune -o -name '*.go' -print)
 run: # start Parley on this machine
 	go run ./cmd/parley
 
-test: # everything: the page's unit tests, then all Go tests, with real Redis, PostgreSQL, Chromium and processes
+test: # everything: the page's unit tests, compose and chart, then all Go tests, with real Redis, PostgreSQL, balancers, Chromium and processes
 	.ci/setup
 	.ci/page test
+	cd deploy/check && go test -count=1 .
 	$(RACE) -tags integration ./...
 
 race: # the Go tests that start no other program
@@ -34,6 +35,7 @@ lint: # format, vet, staticcheck, go.mod, the page's types; what go fix would mo
 	@wrong=$$($(GOFUMPT) -l $(FILES)) && test -z "$$wrong" || { echo "make fmt would change:" $$wrong; exit 1; }
 	go vet ./...
 	go vet -tags integration ./...
+	cd deploy/check && go vet .
 	$(STATICCHECK) -tags integration ./...
 	go mod tidy -diff
 	.ci/page check
@@ -45,5 +47,5 @@ fmt: # format the Go files
 web: # check and build the page into web/dist
 	cd web/app && npm ci --no-audit --no-fund && npm run check && npm test && npm run build
 
-up: # Parley and Redis in containers
+up: # a fleet in containers
 	VERSION=$$(git describe --tags --always --dirty 2>/dev/null || echo dev) docker compose up --build
