@@ -114,7 +114,7 @@ func benchCommand(b *testing.B, binary string, env ...string) *exec.Cmd {
 	cmd := exec.Command(binary)
 	cmd.Env = append([]string{
 		"HOME=" + b.TempDir(), "PARLEY_ADDR=127.0.0.1:0", "PARLEY_LOG=error", "PARLEY_ADMIN_TOKEN=" + benchToken,
-		"PARLEY_MAX_CONNECTIONS_PER_PERSON=100000",
+		"PARLEY_MAX_CONNECTIONS_PER_PERSON=100000", "PARLEY_CONNECTIONS_PER_SECOND=100000", "PARLEY_CONNECTIONS_BURST=100000",
 	}, env...)
 	return cmd
 }

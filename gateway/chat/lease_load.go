@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"parley/llm"
 )
 
@@ -12,12 +14,19 @@ import (
 // the store knows better. It returns the entry up to which the log alone says
 // the same, nil if it does not.
 func (l *Lease) load(ctx context.Context) (same *Position, err error) {
-	s, at, err := l.q.log.Fold(ctx, l.Conversation)
-	if err != nil {
-		return nil, err
-	}
-	stored, _, err := l.q.archive.History(ctx, l.Conversation, "", windowMessages)
-	if err != nil {
+	var s State
+	var at Position
+	var stored []llm.Message
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		s, at, err = l.q.log.Fold(ctx, l.Conversation)
+		return err
+	})
+	both.Go(func() (err error) {
+		stored, _, err = l.q.archive.History(ctx, l.Conversation, "", windowMessages)
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return nil, err
 	}
 	run, err := l.latest(ctx, s)

@@ -94,20 +94,21 @@ func (p *lane) hold(held bool) {
 }
 
 func (p *lane) run(ctx context.Context) {
-	var last, before time.Time
-	for {
+	var sent [3]time.Time // the last pipelines, in turn
+	for i := 0; ; i++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.kick:
 		}
-		// A question and the first piece of its answer are two pipelines
-		// that nobody wants to wait; a third so soon is a load.
-		if p.linger > 0 && time.Since(before) < 4*p.linger {
+		// A question, the first piece of its answer and the end of the one
+		// before are pipelines that nobody wants to wait; a fourth so soon is
+		// a load.
+		if p.linger > 0 && time.Since(sent[i%3]) < 4*p.linger {
 			pauseFor(ctx, p.linger)
 		}
 		p.send()
-		before, last = last, time.Now()
+		sent[i%3] = time.Now()
 	}
 }
 

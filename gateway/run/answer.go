@@ -3,9 +3,8 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"parley/gateway/chat"
 	"parley/llm"
@@ -20,6 +19,8 @@ type answer struct {
 	try     int
 	started time.Time
 	w       *writer
+	begun   chan struct{} // closed when the beginning is stored, or, with unbegun set, cannot be
+	unbegun error
 	msgs    []llm.Message // what the model is shown
 	set     *tools.Set
 	usage   llm.Usage
@@ -78,13 +79,18 @@ func (a *answer) resume(ctx context.Context) error {
 	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
 	a.announce(known)
-	if err := a.prepare(ctx); err != nil {
+	cause := a.prepare(ctx)
+	switch {
+	case cause != nil:
+	case a.try > a.r.o.MaxTries:
+		cause = errInterrupted
+	default:
+		cause = a.converse(ctx)
+	}
+	if err := a.isBegun(); err != nil {
 		return err
 	}
-	if a.try > a.r.o.MaxTries {
-		return a.end(ctx, errInterrupted)
-	}
-	return a.end(ctx, a.converse(ctx))
+	return a.end(ctx, cause)
 }
 
 // errInterrupted ends a run whose writers died too often.
@@ -116,21 +122,34 @@ func (a *answer) title() string {
 	return Title(a.it.Message.Content)
 }
 
-// prepare stores that the run has begun, and reads meanwhile what the agent
-// needs: somebody waits for the first word.
+// prepare reads what the agent needs, while the beginning of the run is being
+// stored: somebody waits for the first word. An edit takes messages away with
+// its beginning, so that comes first.
 func (a *answer) prepare(ctx context.Context) error {
-	var both errgroup.Group
-	both.Go(func() error { return a.archiveStart(ctx) })
-	both.Go(func() error {
-		return a.patiently(ctx, func(ctx context.Context) (err error) {
-			if a.msgs, err = a.messages(ctx); err != nil {
-				return err
-			}
-			a.set, err = a.r.toolbox.Set(ctx)
+	a.begun = make(chan struct{})
+	go func() {
+		defer close(a.begun)
+		a.unbegun = a.archiveStart(ctx)
+	}()
+	if a.it.Edits != "" {
+		if err := a.isBegun(); err != nil {
 			return err
-		})
+		}
+	}
+	return a.patiently(ctx, func(ctx context.Context) (err error) {
+		if a.msgs, err = a.messages(ctx); err != nil {
+			return err
+		}
+		a.set, err = a.r.toolbox.Set(ctx)
+		return err
 	})
-	return both.Wait()
+}
+
+// isBegun returns once the beginning of the run is stored, or why it is not.
+// Nothing of the answer is shown before, and no tool is called.
+func (a *answer) isBegun() error {
+	<-a.begun
+	return a.unbegun
 }
 
 func (a *answer) archiveStart(ctx context.Context) error {
@@ -184,9 +203,15 @@ func (a *answer) messages(ctx context.Context) ([]llm.Message, error) {
 	if len(st.Messages) > 0 {
 		first = st.Messages[0].ID
 	}
+	if first == a.it.Message.ID { // the store may not have it yet
+		first = ""
+	}
 	older, _, err := a.r.answers.History(ctx, a.lease.Conversation, first, a.r.o.History)
 	if err != nil && !errors.Is(err, chat.ErrNotFound) {
 		return nil, err
+	}
+	if i := slices.IndexFunc(older, func(m llm.Message) bool { return m.ID == a.it.Message.ID }); i >= 0 {
+		older = older[:i]
 	}
 	return upTo(append(older, st.Messages...), a.it), nil
 }

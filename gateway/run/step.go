@@ -12,6 +12,9 @@ import (
 // step writes one step of the agent to the log, and to the store what is
 // finished with it.
 func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
+	if err := a.isBegun(); err != nil {
+		return err
+	}
 	switch {
 	case st.Text != "":
 		a.w.text(st.Text)
@@ -86,6 +89,9 @@ func (g *guarded) Call(ctx context.Context, c tools.Call) tools.Result {
 // in the log and the guard row in the store, and every one only while the
 // lease is known to be held.
 func (g *guarded) admit(ctx context.Context, c tools.Call, effect tools.Effect) error {
+	if err := g.a.isBegun(); err != nil {
+		return err
+	}
 	if effect != tools.Unsafe {
 		if g.a.lease.Held() {
 			return nil

@@ -10,9 +10,9 @@ import (
 	"parley/tools/openapi"
 )
 
-// With PARLEY_OPENAPI_DOCS each document of that folder is imported.
+// With OPENAPI_DOCS each document of that folder is imported.
 func BenchmarkImport(b *testing.B) {
-	files, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv("PARLEY_OPENAPI_DOCS"), "testdata"), "*.[jy]*"))
+	files, err := filepath.Glob(filepath.Join(cmp.Or(os.Getenv("OPENAPI_DOCS"), "testdata"), "*.[jy]*"))
 	if err != nil {
 		b.Fatal(err)
 	}

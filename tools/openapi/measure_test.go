@@ -120,10 +120,10 @@ func (c *checker) tryOne(op openapi.Operation, full bool) (bool, error) {
 	return false, fmt.Errorf("no arguments were found: %.300s", refused)
 }
 
-// With PARLEY_OPENAPI_DOCS a folder of documents is measured; what is wrong
+// With OPENAPI_DOCS a folder of documents is measured; what is wrong
 // with single operations is listed with -v.
 func TestDocuments(t *testing.T) {
-	folder := cmp.Or(os.Getenv("PARLEY_OPENAPI_DOCS"), "testdata")
+	folder := cmp.Or(os.Getenv("OPENAPI_DOCS"), "testdata")
 	files, err := filepath.Glob(filepath.Join(folder, "*.[jy]*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no documents in %s: %v", folder, err)
