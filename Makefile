@@ -2,12 +2,15 @@
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME   ?= 10s
+ROUNDS     ?= 18
+TALKS      ?= 20
+SEED       ?= 0
 
 # The race detector is the only thing here that needs a C compiler.
 RACE  = CGO_ENABLED=1 go test -race
 FILES = $(shell find . -name node_modules -prune -o -name '*.go' -print)
 
-.PHONY: run test race integration fuzz bench lint fmt web up
+.PHONY: run test race integration fuzz bench chaos lint fmt web up
 
 run: # start Parley on this machine
 	go run ./cmd/parley
@@ -30,6 +33,10 @@ fuzz: # each fuzz target for FUZZTIME
 
 bench: # all benchmarks
 	go test -tags integration -run '^$$' -bench . -benchmem ./...
+
+chaos: # everything that can fail does, for some ten minutes; ROUNDS, TALKS and SEED say how long, how much and which
+	.ci/setup
+	go test -tags integration -count 1 -timeout 0 -v -run '^TestChaos' ./cmd/parley -args -chaos.long -chaos.rounds $(ROUNDS) -chaos.talks $(TALKS) -chaos.seed $(SEED)
 
 lint: # format, vet, staticcheck, go.mod, the page's types; what go fix would modernise is only shown
 	@wrong=$$($(GOFUMPT) -l $(FILES)) && test -z "$$wrong" || { echo "make fmt would change:" $$wrong; exit 1; }

@@ -83,6 +83,7 @@ func commands() []command {
 		{name: "tools", args: "list|show|put|import|rm|call …", help: "the REST endpoints that the model can call", run: (*app).toolsCommand},
 		{name: "store", args: "copy FROM TO", help: "move what is stored from SQLite to PostgreSQL, or back", run: (*app).storeCommand},
 		{name: "bench", args: "[flags]", help: "measure a server under load, and check what it delivers", run: (*app).benchCommand},
+		{name: "chaos", args: "--url A,B,C [flags]", help: "find out whether a deployment keeps its promises when things fail", run: (*app).chaosCommand},
 		{name: "health", args: "[flags]", help: "ask the server whether it is alive; for containers", run: (*app).healthCommand},
 		{name: "settings", help: "print the table of settings as Markdown", run: (*app).settingsCommand},
 		{name: "version", help: "print the version", run: (*app).versionCommand},
