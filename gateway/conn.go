@@ -25,8 +25,8 @@ const (
 	retryTake    = 250 * time.Millisecond
 )
 
-// A conn is one WebSocket. It costs a goroutine that reads; one that writes
-// exists only while there is something to write. No event is queued for it:
+// A conn is one WebSocket. It costs a goroutine that reads; the server's crew
+// writes, and one of its own only what may have to wait. No event is queued for it:
 // the writer takes what follows from the rooms when the frame before is out.
 type conn struct {
 	s       *Server
@@ -169,7 +169,61 @@ func (c *conn) enqueue(fo *follow) {
 func (c *conn) startWriter() {
 	if !c.writing {
 		c.writing = true
-		c.s.wg.Go(c.write)
+		if c.wire.raw != nil {
+			c.s.crew.add(c)
+		} else {
+			c.s.wg.Go(c.write)
+		}
+	}
+}
+
+// writeReady sends what there is and goes at once. For the rest it leaves a
+// goroutine of the connection's own.
+func (c *conn) writeReady() {
+	defer c.contain("")
+	for {
+		frame, fo := c.next()
+		if fo != nil {
+			var ok bool
+			if frame, ok = fo.takeReady(); !ok {
+				c.again(fo)
+				c.s.wg.Go(c.write)
+				return
+			}
+		}
+		if frame == nil && fo == nil {
+			return
+		}
+		if frame == nil {
+			continue
+		}
+		left, begun, err := c.wire.tryFrame(frame)
+		if err != nil {
+			c.failed()
+			return
+		}
+		if len(left) > 0 {
+			c.s.wg.Go(func() { c.writeOn(left, begun) })
+			return
+		}
+	}
+}
+
+// writeOn sends what did not go at once, and then what there is.
+func (c *conn) writeOn(left []byte, begun bool) {
+	defer c.contain("")
+	if c.timed(func() error { return c.wire.finish(left, begun) }) {
+		c.write()
+	}
+}
+
+// again puts back what next has returned.
+func (c *conn) again(fo *follow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !fo.queued && !fo.left {
+		fo.queued = true
+		c.ready = append([]*follow{fo}, c.ready...)
 	}
 }
 
@@ -222,24 +276,32 @@ func (c *conn) next() ([]byte, *follow) {
 	return nil, nil
 }
 
-// writeFrame writes without a deadline of its own: the sweep closes
-// connections whose write takes too long.
 func (c *conn) writeFrame(frame []byte) bool {
+	return c.timed(func() error { return c.wire.writeFrame(frame) })
+}
+
+// timed writes without a deadline of its own: the sweep closes connections
+// whose write takes too long.
+func (c *conn) timed(write func() error) bool {
 	c.mu.Lock()
 	c.since = time.Now()
 	c.mu.Unlock()
-	_, err := c.wire.writeFrame(frame)
+	err := write()
 	c.mu.Lock()
 	c.since = time.Time{}
-	if err != nil {
-		c.writing = false
-	}
 	c.mu.Unlock()
 	if err != nil {
-		c.stop()
-		return false
+		c.failed()
 	}
-	return true
+	return err == nil
+}
+
+// failed ends a connection that cannot be written.
+func (c *conn) failed() {
+	c.mu.Lock()
+	c.writing = false
+	c.mu.Unlock()
+	c.stop()
 }
 
 // end clears up when the connection has ended for whatever reason.

@@ -156,7 +156,7 @@ func (c *conn) flush(most time.Duration) {
 	defer t.Stop()
 	for {
 		c.mu.Lock()
-		idle, drained := len(c.replies) == 0 && c.since.IsZero() || c.ended, c.drain()
+		idle, drained := len(c.replies) == 0 && !c.writing || c.ended, c.drain()
 		c.mu.Unlock()
 		if idle {
 			return

@@ -34,6 +34,28 @@ func (fo *follow) take() []byte {
 	return fo.frame(d)
 }
 
+// takeReady is a take that waits for nothing. It reports false if take may
+// find more.
+func (fo *follow) takeReady() (frame []byte, ok bool) {
+	fo.conn.mu.Lock()
+	open, left := fo.open, fo.left
+	fo.conn.mu.Unlock()
+	if left {
+		return nil, true
+	}
+	if !open {
+		return nil, false
+	}
+	d, ok := fo.f.TakeReady(maxBatch)
+	if !ok || d.Empty() {
+		return nil, ok
+	}
+	if d.More {
+		fo.wake()
+	}
+	return fo.frame(d), true
+}
+
 // begin reports whether the command that began the following is to be
 // answered now. Once the client has left, nothing is to be sent.
 func (fo *follow) begin() (begins, left bool) {

@@ -41,7 +41,7 @@ func (w *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	w.wire = &wire{Conn: c}
+	w.wire = newWire(c)
 	var in io.Reader = c
 	if n > 0 {
 		in = io.MultiReader(bytes.NewReader(bytes.Clone(early)), c)

@@ -58,10 +58,10 @@ func TestFramesOfEveryLengthArrive(t *testing.T) {
 			return
 		}
 		for _, n := range lengths {
-			_, _ = h.wire.writeFrame(encode(strings.Repeat("x", n)))
+			_ = h.wire.writeFrame(encode(strings.Repeat("x", n)))
 		}
 		_ = ws.Close(websocket.StatusServiceRestart, "")
-		if _, err := h.wire.writeFrame(encode("late")); err == nil {
+		if err := h.wire.writeFrame(encode("late")); err == nil {
 			t.Error("a frame was written behind the close")
 		}
 	}))

@@ -128,6 +128,7 @@ type Server struct {
 	stop     context.CancelFunc
 	draining atomic.Bool
 	wg       sync.WaitGroup // connections' goroutines
+	crew     *crew
 }
 
 // New returns a Server.
@@ -139,6 +140,7 @@ func New(c Config) *Server {
 	}
 	s := &Server{Config: c, log: c.Log, guard: originGuard{c.Hosts, c.Origins}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.crew = newCrew(s.wg.Go)
 	s.conns = newConnSet(c.Limits.Connections, c.Limits.PerPerson)
 	s.gate = newTurnstile(c.Limits.Dials, c.Limits.DialBurst)
 	s.echo = echo.New()

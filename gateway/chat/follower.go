@@ -59,6 +59,24 @@ func (f *Follower) Take(ctx context.Context, limit int) (d Delivery, ready bool,
 	return d, true, err
 }
 
+// TakeReady is a Take that waits for nothing and reads nothing: it takes what
+// is in memory. It reports false if that is not all that Take would look at.
+func (f *Follower) TakeReady(limit int) (d Delivery, ok bool) {
+	r := f.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.live || f.fresh || r.head.Before(f.at) {
+		return Delivery{}, false
+	}
+	i, ok := r.find(f.at)
+	if ok {
+		d = f.fromRing(r.ring[i:], limit)
+		f.checked = true
+		r.idle()
+	}
+	return d, ok
+}
+
 // Head returns where the log ends, as far as the room has heard.
 func (f *Follower) Head() Position {
 	f.room.mu.Lock()
