@@ -41,13 +41,14 @@ type openaiStream struct {
 
 	pause func(context.Context) // see [llm.Request]
 	text  bool                  // the last event had some
-	taken int                   // bytes of events since the last pause
+	line  line
+	taken int // bytes of events since the last pause
 }
 
 // run asks and hands on the answer. It returns nil after the final chunk.
 func (s *openaiStream) run(req llm.Request) error {
 	s.w.expect(s.o.limits.FirstPiece)
-	resp, err := s.o.post(s.w.ctx, req)
+	resp, err := s.o.post(watchLine(s.w.ctx, &s.line), req)
 	if err != nil {
 		return &brokenError{err: err}
 	}
@@ -120,7 +121,7 @@ func (s *openaiStream) breathe(events *sseReader) {
 		return
 	}
 	if s.taken < maxTaken {
-		s.pause(s.w.ctx)
+		s.line.quietly(func() { s.pause(s.w.ctx) })
 	}
 	s.taken = 0
 }
