@@ -28,7 +28,6 @@ type loadFollower struct {
 	open   bool        // its text has begun and not ended
 	again  bool        // its text began anew
 	heard  int         // bytes of it
-	frames int         // since the last note of them
 	piece  []byte      // scratch
 }
 

@@ -279,7 +279,7 @@ func hopeless(e *turnedAway) bool {
 func (k *loadLink) advice(e *turnedAway) error {
 	switch {
 	case e.Status == http.StatusTooManyRequests && e.Code == "too_many":
-		return fmt.Errorf("%s: %w\nAll connections of a benchmark are one person's. Start Parley with PARLEY_MAX_CONNECTIONS_PER_PERSON=%d.", k.target().url, e, maxSockets)
+		return fmt.Errorf("%s: %w\nAll connections of a benchmark are one person's. Start Parley with PARLEY_MAX_CONNECTIONS_PER_PERSON=%d", k.target().url, e, maxSockets)
 	case e.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%s: %w\nGive the administrator's token as PARLEY_ADMIN_TOKEN or --token", k.target().url, e)
 	}
