@@ -93,6 +93,8 @@ func TestNobodyWaitsForWhoDoesNotRead(t *testing.T) {
 // Nothing is left behind when everybody has been written to.
 func TestCrewEnds(t *testing.T) {
 	s, dial := tcpServer(t)
+	var workers sync.WaitGroup
+	s.crew = newCrew(workers.Go)
 	c, ws := dial()
 	for i := range 1000 {
 		c.send(encode(i))
@@ -100,18 +102,8 @@ func TestCrewEnds(t *testing.T) {
 			t.Fatalf("frame %d: %s, %v", i, b, err)
 		}
 	}
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		s.crew.mu.Lock()
-		workers, queued := s.crew.workers, len(s.crew.queue)-s.crew.taken
-		s.crew.mu.Unlock()
-		c.mu.Lock()
-		writing := c.writing
-		c.mu.Unlock()
-		if workers == 0 && queued == 0 && !writing {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d workers, %d connections wait, writing %v", workers, queued, writing)
-		}
+	workers.Wait()
+	if s.crew.workers != 0 || s.crew.taken != len(s.crew.queue) || c.writing {
+		t.Errorf("%d workers, %d of %d connections written to, writing %v", s.crew.workers, s.crew.taken, len(s.crew.queue), c.writing)
 	}
 }

@@ -40,7 +40,7 @@ func compileSchema(raw json.RawMessage) (*schema, error) {
 	if len(raw) == 0 {
 		raw = json.RawMessage(noParameters)
 	}
-	if depth(raw) > maxSchemaDepth {
+	if Depth(raw) > maxSchemaDepth {
 		return nil, fmt.Errorf("is nested deeper than %d levels", maxSchemaDepth)
 	}
 	doc, err := decodeJSON(raw)
@@ -92,8 +92,9 @@ func isOpen(root map[string]any) bool {
 	return false
 }
 
-// depth returns how deep a JSON text is nested.
-func depth(b []byte) int {
+// Depth returns how deep a JSON text is nested, without decoding it: a bound for
+// what a decoder would have to hold.
+func Depth(b []byte) int {
 	var level, deepest int
 	inText := false
 	for i := 0; i < len(b); i++ {
@@ -119,7 +120,7 @@ func (s *schema) check(raw json.RawMessage) (values, error) {
 	if len(strings.TrimSpace(string(raw))) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
-	if len(raw) > maxArguments || depth(raw) > maxSchemaDepth {
+	if len(raw) > maxArguments || Depth(raw) > maxSchemaDepth {
 		return nil, fmt.Errorf("the arguments are larger than %d bytes or nested deeper than %d levels", maxArguments, maxSchemaDepth)
 	}
 	doc, err := decodeJSON(raw)

@@ -138,13 +138,19 @@ func (f *chaosFollower) snapshot(at chat.Position, raw json.RawMessage) {
 		f.fail(fmt.Errorf("snapshot at %s: %w", at, err))
 		return
 	}
-	if len(s.Messages) > 0 {
-		i := slices.IndexFunc(f.state.Messages, func(m llm.Message) bool { return m.ID == s.Messages[0].ID })
-		s.Messages = slices.Concat(f.state.Messages[:max(i, 0)], s.Messages)
-	}
 	f.arrive(at, "snapshot", f.state.Active())
-	f.state = s
+	f.state = behind(f.state, s)
 	f.examine()
+}
+
+// behind returns a snapshot with the messages that were shown before its first
+// one: it replaces only what it covers.
+func behind(shown, snapshot chat.State) chat.State {
+	if len(snapshot.Messages) > 0 {
+		i := slices.IndexFunc(shown.Messages, func(m llm.Message) bool { return m.ID == snapshot.Messages[0].ID })
+		snapshot.Messages = slices.Concat(shown.Messages[:max(i, 0)], snapshot.Messages)
+	}
+	return snapshot
 }
 
 // entries takes what follows.

@@ -326,11 +326,11 @@ func (l *loadgen) cleanUp(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	todo, left := make(chan string), atomic.Int64{}
+	convs, left := make(chan string), atomic.Int64{}
 	var wg sync.WaitGroup
 	for i := range cleaners {
 		wg.Go(func() {
-			for conv := range todo {
+			for conv := range convs {
 				if l.apis[i%len(l.apis)].do(ctx, request{method: http.MethodDelete, path: "/v1/conversations/" + conv}, nil) != nil {
 					left.Add(1)
 				}
@@ -338,9 +338,9 @@ func (l *loadgen) cleanUp(ctx context.Context) {
 		})
 	}
 	for _, conv := range l.convs {
-		todo <- conv
+		convs <- conv
 	}
-	close(todo)
+	close(convs)
 	wg.Wait()
 	if n := left.Load(); n > 0 {
 		l.note("%d of the conversations that were made could not be removed", n)

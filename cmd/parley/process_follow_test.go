@@ -232,11 +232,7 @@ func (f *procFollower) snapshot(at chat.Position, raw json.RawMessage) {
 		f.fail(err)
 		return
 	}
-	if len(s.Messages) > 0 {
-		i := slices.IndexFunc(f.state.Messages, func(m llm.Message) bool { return m.ID == s.Messages[0].ID })
-		s.Messages = append(slices.Clone(f.state.Messages[:max(i, 0)]), s.Messages...)
-	}
-	f.state = s
+	f.state = behind(f.state, s)
 	f.snaps++
 	f.moved(at)
 }
@@ -247,7 +243,7 @@ func (f *procFollower) entries(raws ...json.RawMessage) {
 	for _, raw := range raws {
 		e, err := chat.DecodeEntry(raw)
 		if err == nil {
-			err = procContiguous(f.at, e)
+			err = contiguous(f.at, e)
 		}
 		if err != nil {
 			f.fail(err)
@@ -257,20 +253,6 @@ func (f *procFollower) entries(raws ...json.RawMessage) {
 		f.at = e.At
 	}
 	f.moved(f.at)
-}
-
-// procContiguous reports what is wrong with an entry behind a position.
-// Pieces of text may have been merged under the last one's position.
-func procContiguous(at chat.Position, e chat.Entry) error {
-	switch {
-	case e.Ev.Type == chat.GenerationBegan && e.At.N == 0 && at.Before(e.At) && (e.Ev.Prev == nil || *e.Ev.Prev == at):
-		return nil
-	case e.At == at.Next():
-		return nil
-	case e.At.Generation == at.Generation && at.Before(e.At) && (e.Ev.Type == chat.TextContent || e.Ev.Type == chat.ReasoningContent):
-		return nil
-	}
-	return fmt.Errorf("%s %s follows %s", e.Ev.Type, e.At, at)
 }
 
 // moved requires f.mu.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -80,11 +79,8 @@ func TestNothingIsSentAgainWithoutAReply(t *testing.T) {
 			if err := send(t.Context(), c); err == nil {
 				t.Error("a lost reply is no error")
 			}
-			n := int64(0)
-			for end := time.Now().Add(5 * time.Second); n == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
-				n = direct.XLen(t.Context(), "log").Val()
-			}
-			if n != 1 {
+			eventually(t, "it is carried out", func() bool { return direct.XLen(t.Context(), "log").Val() > 0 })
+			if n := direct.XLen(t.Context(), "log").Val(); n != 1 {
 				t.Errorf("it was carried out %d times", n)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"parley/tools"
 )
 
 // maxDepth is how many levels of objects and lists a document may have; real
@@ -52,7 +54,7 @@ func parse(ctx context.Context, doc []byte) (root map[string]any, warnings []str
 var errDeep = fmt.Errorf("it is nested deeper than %d levels", maxDepth)
 
 func parseJSON(ctx context.Context, doc []byte) (v any, err error) {
-	if jsonDepth(doc) > maxDepth {
+	if tools.Depth(doc) > maxDepth {
 		return nil, errDeep
 	}
 	dec := json.NewDecoder(&contextReader{ctx, bytes.NewReader(doc)})
@@ -64,26 +66,6 @@ func parseJSON(ctx context.Context, doc []byte) (v any, err error) {
 		return nil, errors.New("there is more after the JSON value")
 	}
 	return v, nil
-}
-
-// jsonDepth returns how deep a JSON text is nested.
-func jsonDepth(b []byte) (deepest int) {
-	level, inText := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case inText && c == '\\':
-			i++
-		case c == '"':
-			inText = !inText
-		case inText:
-		case c == '{' || c == '[':
-			level++
-			deepest = max(deepest, level)
-		case c == '}' || c == ']':
-			level--
-		}
-	}
-	return deepest
 }
 
 // A contextReader ends a parser that knows no context.
