@@ -87,10 +87,10 @@ func (h *Hub) Run(ctx context.Context) error {
 // with the store, which may know that it has ended.
 const silence = 10 * time.Second
 
-// How often a room is looked at in which nothing goes on as far as it knows:
-// later than its connection is dialled again that hears nothing;
-// and how many of those at once: all the bells of a short run may have been
-// lost.
+// All the bells of a short run may have been lost, so rooms in which nothing
+// goes on, as far as they know, are looked at too: each so often, which is
+// later than a connection that hears nothing is dialled again, and so many at
+// once.
 const (
 	idleEvery = 15 * time.Second
 	idleMost  = 1000
@@ -99,7 +99,7 @@ const (
 // checkHeads looks in one batch at all logs with an active run, at those that a
 // follower waits to be healed, and at some others.
 func (h *Hub) checkHeads(ctx context.Context) {
-	rooms := h.anxiousRooms()
+	rooms := h.roomsToCheck()
 	if len(rooms) == 0 {
 		return
 	}
@@ -129,14 +129,14 @@ func (h *Hub) checkHeads(ctx context.Context) {
 	}
 }
 
-func (h *Hub) anxiousRooms() (rooms []*room) {
+func (h *Hub) roomsToCheck() (rooms []*room) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	idle := 0
 	for _, r := range h.rooms {
 		_, waits := r.waits()
 		if !waits && !r.isActive() {
-			if idle >= idleMost || !r.due() {
+			if idle >= idleMost || !r.lookAgain() {
 				continue
 			}
 			idle++

@@ -208,9 +208,9 @@ func (r *room) isActive() bool {
 	return r.active
 }
 
-// due reports, at most once in idleEvery, that an idle room's log is to be
+// lookAgain reports, at most once in idleEvery, that an idle room's log is to be
 // looked at.
-func (r *room) due() bool {
+func (r *room) lookAgain() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Since(r.looked) < idleEvery {
