@@ -135,7 +135,7 @@ func (s *Server) callTool(c echo.Context) error {
 	if id == "" {
 		id = chat.NewID("t")
 	}
-	r := set.Call(c.Request().Context(), tools.Call{ID: id, Name: name, Arguments: body.Arguments})
+	r := set.Call(c.Request().Context(), tools.Call{ID: id, Name: name, Arguments: body.Arguments, Person: who(c).Owner})
 	return c.JSON(http.StatusOK, struct {
 		Content string         `json:"content"`
 		Failed  bool           `json:"failed"`

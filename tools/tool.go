@@ -41,6 +41,14 @@ type Call struct {
 	Name       string          // of the tool
 	Arguments  json.RawMessage // a JSON object
 	Generation uint64          // of the conversation's writer; sent as Parley-Generation, 0 for none
+
+	// Person is on whose behalf the call is made, and Conversation where;
+	// empty if nobody's. They tell apart what belongs to different people and
+	// are never sent to a service.
+	Person       string
+	Conversation string
+
+	Answer *Answer // to what the tool asked when it was called with this ID before, nil if it did not
 }
 
 // A Result is what came of a [Call].
@@ -49,7 +57,49 @@ type Result struct {
 	Failed  bool   // Content then says what went wrong and what could be changed
 	Outcome Outcome
 	Sources []Source // passages that an answer may cite
+
+	// Ask says that the call cannot go on before a person has answered; the
+	// rest of the Result means nothing then. Nothing runs meanwhile: the call
+	// is made again, with the answer, whenever and wherever that comes.
+	Ask *Ask
 }
+
+// An Ask is what a call needs of a person.
+type Ask struct {
+	Reason  AskReason
+	Message string          // what is asked, for people
+	Schema  json.RawMessage // JSON Schema of the answer's payload, empty for none
+	URL     string          // where the person has to go, for [AskConnect]
+	State   string          // handed back with the answer; shown to nobody
+}
+
+// An AskReason says what kind of answer an [Ask] waits for. Two are those of
+// AG-UI 1.0.
+type AskReason string
+
+// The reasons.
+const (
+	AskApproval AskReason = "tool_call"      // may the call be made, and with these arguments
+	AskInput    AskReason = "input_required" // something that Schema describes
+	AskConnect  AskReason = "parley:connect" // access to the person's account at a service
+)
+
+// An Answer is what came of an [Ask].
+type Answer struct {
+	Status  AnswerStatus
+	Payload json.RawMessage // of one that was resolved
+	State   string          // the Ask's
+}
+
+// An AnswerStatus says whether an [Ask] was answered.
+type AnswerStatus string
+
+// The statuses: resolved and cancelled are those of AG-UI 1.0.
+const (
+	AnswerResolved  AnswerStatus = "resolved"
+	AnswerCancelled AnswerStatus = "cancelled" // nobody decided: the person went on
+	AnswerExpired   AnswerStatus = "expired"   // nobody decided in time
+)
 
 // An Outcome is what people are shown of a call besides its content.
 type Outcome struct {

@@ -15,6 +15,7 @@ import (
 type answer struct {
 	*session
 	it      chat.Item
+	owner   string // whose conversation it is
 	rec     chat.RunRecord
 	try     int
 	started time.Time
@@ -30,7 +31,8 @@ type answer struct {
 // answer brings a run to its end, wherever it stands, and settles it: what it
 // said is in the store before its last entry is in the log, and that before
 // the inbox forgets the question.
-func (s *session) answer(ctx context.Context, it chat.Item) error {
+func (s *session) answer(ctx context.Context, q chat.Question) error {
+	it := itemOf(q)
 	rec, err := s.record(ctx, it)
 	if errors.Is(err, chat.ErrNotFound) {
 		return nil // the conversation or the question was deleted
@@ -44,7 +46,7 @@ func (s *session) answer(ctx context.Context, it chat.Item) error {
 	if it.Replaces, err = s.replaced(ctx, it); err != nil {
 		return err
 	}
-	a := &answer{session: s, it: it, rec: rec, started: time.Now()}
+	a := &answer{session: s, it: it, owner: q.Owner, rec: rec, started: time.Now()}
 	if err := a.resume(ctx); err != nil {
 		return err
 	}

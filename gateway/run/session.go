@@ -82,7 +82,7 @@ func (s *session) loop(ctx context.Context) error {
 			return errYield
 		}
 		if q != nil {
-			if err := s.answer(ctx, itemOf(*q)); err != nil {
+			if err := s.answer(ctx, *q); err != nil {
 				return err
 			}
 			tried[q.Run] = true

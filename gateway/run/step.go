@@ -82,6 +82,7 @@ func (g *guarded) Call(ctx context.Context, c tools.Call) tools.Result {
 	}
 	c.ID = g.a.it.Run + "." + c.ID
 	c.Generation = g.a.lease.Generation()
+	c.Person, c.Conversation = g.a.owner, g.a.lease.Conversation
 	return g.set.Call(ctx, c)
 }
 
