@@ -9,7 +9,8 @@ import (
 	"parley/gateway/chat"
 )
 
-// Seats counts over all replicas what one person has at the same time.
+// Seats counts over all replicas what one person, or one tenant, has at the
+// same time.
 type Seats interface {
 	// Take takes a seat of who's for what and reports whether it has one now.
 	// An error means that it could not be counted; then it has one. give gives
@@ -24,6 +25,14 @@ func (o Options) most(person string) int {
 		return 0
 	}
 	return o.PerPerson
+}
+
+// mostOf returns how many answers a tenant may have at once, 0 for any number.
+func (o Options) mostOf(tenant string) int {
+	if tenant == "" {
+		return 0
+	}
+	return max(o.PerTenant, 0)
 }
 
 // nudge says that a conversation has just become due, and whose it is, if that
@@ -191,30 +200,59 @@ func (r *Runner) free(conv string, began bool) {
 	}
 }
 
-// admit claims a conversation and answers it, if its owner has a seat for it.
+// admit claims a conversation and answers it, if its owner and their tenant
+// have a seat for it.
 func (r *Runner) admit(work context.Context, f found) (began bool) {
 	if work.Err() != nil {
 		return false
 	}
-	most := r.o.most(f.person)
-	if most == 0 || r.o.Seats == nil {
-		return r.serve(work, f.Conversation)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), r.o.Drain)
-	give, ok, err := r.o.Seats.Take(ctx, f.person, f.Conversation, most)
-	cancel()
-	if err != nil {
-		r.log.Warn("seats", "error", err) // what cannot be counted is allowed
-	}
+	give, ok := r.seat(work, f)
 	if !ok {
-		r.line.shut(f.person, time.Now().Add(shutFor))
 		return false
 	}
 	began = r.serve(work, f.Conversation)
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(work), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), time.Second)
 	defer cancel()
 	give(ctx, began)
 	return began
+}
+
+// A giver gives a seat back, see [Seats].
+type giver func(ctx context.Context, ours bool)
+
+// seat takes the seats that a conversation needs, or none. Who has none left
+// is not asked again for a moment.
+func (r *Runner) seat(work context.Context, f found) (give giver, ok bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), r.o.Drain)
+	defer cancel()
+	person, ok := r.take(ctx, f.person, f.Conversation, r.o.most(f.person))
+	if !ok {
+		r.line.shut(f.person, time.Now().Add(shutFor))
+		return nil, false
+	}
+	name := TenantOf(f.person)
+	tenant, ok := r.take(ctx, "tenant:"+name, f.Conversation, r.o.mostOf(name))
+	if !ok {
+		person(ctx, false)
+		r.line.shutTenant(name, time.Now().Add(shutFor))
+		return nil, false
+	}
+	return func(ctx context.Context, ours bool) {
+		person(ctx, ours)
+		tenant(ctx, ours)
+	}, true
+}
+
+// take takes one of so many seats, 0 for any number.
+func (r *Runner) take(ctx context.Context, who, conv string, most int) (give giver, ok bool) {
+	if most == 0 || r.o.Seats == nil {
+		return func(context.Context, bool) {}, true
+	}
+	give, ok, err := r.o.Seats.Take(ctx, who, conv, most)
+	if err != nil {
+		r.log.Warn("seats", "error", err) // what cannot be counted is allowed
+	}
+	return give, ok
 }
 
 // serve claims a conversation and answers it, and reports whether it could be

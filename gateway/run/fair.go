@@ -3,67 +3,150 @@ package run
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"parley/gateway/chat"
 )
 
-// A line is the conversations that wait for a slot of this replica, and the
-// people whose they are. The next slot goes to the person whose turn it is:
+// A line is the conversations that wait for a slot of this replica, the people
+// whose they are, and the tenants that these belong to. The next slot goes to
+// the tenant whose turn it is, and of its people to the one whose turn it is:
 // each has one after the other, however many conversations they have waiting,
 // and of one person's the oldest comes first.
 //
-// Turns are those of weighted fair queueing with equal weights: the line has a
-// time of its own, which passes by one part in n with each start where n people
-// wait or are answered. Whoever comes has a turn at once, and one more for each
-// start; so neither do those who keep coming hold up who waits, nor is somebody
-// held up by what they had when nobody else wanted it.
-//
-// There are persons only. Tenants could be a level above: a line of lines, with
-// the same turns.
-//
 // All methods may be called concurrently.
 type line struct {
-	limit func(person string) int // answers that a person may have at once, 0 for any number
+	limits limits
 
-	mu     sync.Mutex // guards all below
-	now    float64    // the line's own time
+	mu      sync.Mutex // guards all below
+	clock   clock
+	tenants map[string]*tenant
+	mine    map[string]string // conversations that have a slot of this replica, and whose they are
+	again   map[string]bool   // of those, the ones of which was heard again
+}
+
+// limits say how many answers somebody may have at once, 0 for any number.
+type limits struct {
+	person func(name string) int
+	tenant func(name string) int
+}
+
+// TenantOf returns the tenant that a person belongs to: what is before the
+// colon of their name, empty for those who are nobody's.
+func TenantOf(person string) string {
+	tenant, _, ok := strings.Cut(person, ":")
+	if !ok {
+		return ""
+	}
+	return tenant
+}
+
+// A clock is the time of a line: turns are those of weighted fair queueing with
+// equal weights. It passes by one part in n with each start where n wait or are
+// answered. Whoever comes has a turn at once, and one more for each start; so
+// neither do those who keep coming hold up who waits, nor is somebody held up
+// by what they had when nobody else wanted it.
+type clock float64
+
+// A share is what somebody has of the slots.
+type share struct {
+	name    string
+	turn    float64   // in the time of the line that they stand in
+	running int       // slots of this replica
+	shut    time.Time // no slot before: on other replicas they have as many as they may
+}
+
+// newcomer returns the share of somebody who was not known: they come before
+// those who have had what is theirs by now.
+func (c clock) newcomer(name string) share { return share{name: name, turn: float64(c) - 0.5} }
+
+// start gives a slot to one of so many that are there.
+func (c *clock) start(s *share, there int) {
+	s.running++
+	s.turn = max(s.turn, float64(*c)) + 1
+	*c += clock(1 / float64(there))
+}
+
+// over reports whether somebody who neither waits nor is answered can be
+// forgotten.
+func (c clock) over(s *share) bool { return s.running == 0 && s.turn <= float64(c) }
+
+// stop gives a slot back. began says that it was used: if not, the turn was
+// none either.
+func (s *share) stop(began bool) {
+	s.running--
+	if began {
+		s.shut = time.Time{}
+	} else {
+		s.turn--
+	}
+}
+
+// may reports whether there may be one more.
+func (s *share) may(most int, now time.Time) bool {
+	return !s.shut.After(now) && (most <= 0 || s.running < most)
+}
+
+// before compares those who wait since a time.
+func (s *share) before(o *share, since, other time.Time) bool {
+	return cmp.Or(cmp.Compare(s.turn, o.turn), cmp.Compare(s.running, o.running), since.Compare(other)) < 0
+}
+
+// A tenant is known while somebody of it waits or is answered.
+type tenant struct {
+	share
+	clock  clock // of the line of its people
 	people map[string]*person
-	mine   map[string]string // conversations that have a slot of this replica, and whose they are
-	again  map[string]bool   // of those, the ones of which was heard again
 }
 
 // A person is known while they wait or are answered.
 type person struct {
-	name    string
-	turn    float64   // in the line's time
-	running int       // slots of this replica
-	shut    time.Time // no slot before: on other replicas they have as many as they may
+	share
 	waiting []chat.Waiting
 	further bool // waiting is one conversation that was seen behind others
 }
 
-func newLine(limit func(string) int) *line {
-	return &line{limit: limit, people: map[string]*person{}, mine: map[string]string{}, again: map[string]bool{}}
+func (p *person) there() bool { return len(p.waiting) > 0 || p.running > 0 }
+
+// waits reports whether anybody of the tenant does.
+func (t *tenant) waits() bool {
+	for _, p := range t.people {
+		if len(p.waiting) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
-// of returns a person. Whoever was not known comes before those who have had
-// what is theirs by now. It requires l.mu.
-func (l *line) of(name string) *person {
-	p := l.people[name]
-	if p == nil {
-		p = &person{name: name, turn: l.now - 0.5}
-		l.people[name] = p
+func newLine(l limits) *line {
+	return &line{limits: l, tenants: map[string]*tenant{}, mine: map[string]string{}, again: map[string]bool{}}
+}
+
+// of returns a person and their tenant. It requires l.mu.
+func (l *line) of(name string) (*tenant, *person) {
+	t := l.tenants[TenantOf(name)]
+	if t == nil {
+		t = &tenant{share: l.clock.newcomer(TenantOf(name)), people: map[string]*person{}}
+		l.tenants[t.name] = t
 	}
-	return p
+	p := t.people[name]
+	if p == nil {
+		p = &person{share: t.clock.newcomer(name)}
+		t.people[name] = p
+	}
+	return t, p
 }
 
 // leave forgets somebody who neither waits nor is answered, once their turns
 // are over. It requires l.mu.
-func (l *line) leave(p *person) {
-	if len(p.waiting) == 0 && p.running == 0 && p.turn <= l.now {
-		delete(l.people, p.name)
+func (l *line) leave(t *tenant, p *person) {
+	if len(p.waiting) == 0 && t.clock.over(&p.share) {
+		delete(t.people, p.name)
+	}
+	if len(t.people) == 0 && l.clock.over(&t.share) {
+		delete(l.tenants, t.name)
 	}
 }
 
@@ -82,7 +165,7 @@ func (l *line) add(fs ...found) {
 			l.again[f.Conversation] = true // it may have been asked in the moment in which it was given back
 			continue
 		}
-		p := l.of(f.person)
+		_, p := l.of(f.person)
 		if !slices.ContainsFunc(p.waiting, func(w chat.Waiting) bool { return w.Conversation == f.Conversation }) {
 			p.waiting = append(p.waiting, f.Waiting)
 		}
@@ -94,11 +177,11 @@ func (l *line) add(fs ...found) {
 func (l *line) set(first, further []found) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.people {
+	l.each(func(_ *tenant, p *person) {
 		if !p.further {
 			p.waiting = nil
 		}
-	}
+	})
 	for _, f := range first {
 		l.wait(f, false)
 	}
@@ -106,23 +189,38 @@ func (l *line) set(first, further []found) {
 		l.wait(f, true)
 	}
 	l.settle()
-	for _, p := range l.people {
+	l.each(func(t *tenant, p *person) {
 		slices.SortStableFunc(p.waiting, func(a, b chat.Waiting) int { return a.Since.Compare(b.Since) })
-		l.leave(p)
+		l.leave(t, p)
+	})
+}
+
+// each requires l.mu, and lets f forget whom it is called with.
+func (l *line) each(f func(*tenant, *person)) {
+	for _, t := range l.tenants {
+		for _, p := range t.people {
+			f(t, p)
+		}
 	}
 }
 
-// settle lets all turns be over when nobody waits: what somebody has had does
+// settle lets all turns be over where nobody waits: what somebody has had does
 // not count against them then. It requires l.mu.
 func (l *line) settle() {
-	latest := l.now
-	for _, p := range l.people {
-		if len(p.waiting) > 0 {
-			return
+	latest, waits := float64(l.clock), false
+	for _, t := range l.tenants {
+		latest = max(latest, t.turn)
+		if t.waits() {
+			waits = true
+			continue
 		}
-		latest = max(latest, p.turn)
+		for _, p := range t.people {
+			t.clock = max(t.clock, clock(p.turn))
+		}
 	}
-	l.now = latest
+	if !waits {
+		l.clock = clock(latest)
+	}
 }
 
 // wait requires l.mu. Of those who have nothing among the first it keeps the
@@ -131,7 +229,7 @@ func (l *line) wait(f found, further bool) {
 	if _, has := l.mine[f.Conversation]; has {
 		return
 	}
-	p := l.of(f.person)
+	_, p := l.of(f.person)
 	switch {
 	case further && len(p.waiting) == 0, p.further && !further:
 		p.waiting, p.further = []chat.Waiting{f.Waiting}, further
@@ -147,14 +245,16 @@ func (l *line) wait(f found, further bool) {
 func (l *line) pick(now time.Time) (f found, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var of *tenant
 	var next *person
-	there := 0
-	for _, p := range l.people {
-		if len(p.waiting) > 0 || p.running > 0 {
+	there, people := 0, 0
+	for _, t := range l.tenants {
+		p, n := l.next(t, now)
+		if n > 0 {
 			there++
 		}
-		if l.may(p, now) && (next == nil || l.before(p, next)) {
-			next = p
+		if p != nil && (of == nil || t.before(&of.share, p.waiting[0].Since, next.waiting[0].Since)) {
+			of, next, people = t, p, n
 		}
 	}
 	if next == nil {
@@ -163,74 +263,69 @@ func (l *line) pick(now time.Time) (f found, ok bool) {
 	f = found{next.waiting[0], next.name}
 	next.waiting = next.waiting[1:]
 	next.further = next.further && len(next.waiting) > 0
-	next.running++
-	next.turn = max(next.turn, l.now) + 1
+	of.clock.start(&next.share, people)
+	l.clock.start(&of.share, there)
 	l.mine[f.Conversation] = next.name
-	l.now += 1 / float64(there)
 	return f, true
 }
 
-// may requires l.mu. Conversations that are nobody's, because they were
-// deleted, are only to be cleared away.
-func (l *line) may(p *person, now time.Time) bool {
-	if len(p.waiting) == 0 || p.shut.After(now) {
-		return false
+// next returns whose turn it is among a tenant's people, nil if it is
+// nobody's, and how many of them wait or are answered. It requires l.mu.
+func (l *line) next(t *tenant, now time.Time) (next *person, there int) {
+	for _, p := range t.people {
+		if p.there() {
+			there++
+		}
+		if l.may(t, p, now) && (next == nil || p.before(&next.share, p.waiting[0].Since, next.waiting[0].Since)) {
+			next = p
+		}
 	}
-	most := l.limit(p.name)
-	return most <= 0 || p.running < most
+	return next, there
 }
 
-// before requires l.mu.
-func (l *line) before(p, q *person) bool {
-	if c := cmp.Compare(p.turn, q.turn); c != 0 {
-		return c < 0
-	}
-	if c := cmp.Compare(p.running, q.running); c != 0 {
-		return c < 0
-	}
-	return p.waiting[0].Since.Before(q.waiting[0].Since)
+// may requires l.mu.
+func (l *line) may(t *tenant, p *person, now time.Time) bool {
+	return len(p.waiting) > 0 && p.may(l.limits.person(p.name), now) && t.may(l.limits.tenant(t.name), now)
 }
 
-// free gives back the slot of a conversation. began says that it was used: if
-// not, the turn was none either.
+// free gives back the slot of a conversation. began says that it was used.
 func (l *line) free(conv string, began bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.people[l.mine[conv]]
+	t, p := l.of(l.mine[conv])
 	if l.again[conv] {
 		p.waiting = append(p.waiting, chat.Waiting{Conversation: conv, Since: time.Now()})
 	}
 	delete(l.mine, conv)
 	delete(l.again, conv)
-	p.running--
-	if began {
-		p.shut = time.Time{}
-	} else {
-		p.turn--
-	}
-	l.leave(p)
+	p.stop(began)
+	t.stop(began)
+	l.leave(t, p)
 }
 
 // yields reports whether somebody else waits who may have the slot of a
 // conversation.
-func (l *line) yields(conv string, now time.Time) bool {
+func (l *line) yields(conv string, now time.Time) (yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	name := l.mine[conv]
-	for _, p := range l.people {
-		if p.name != name && l.may(p, now) {
-			return true
-		}
-	}
-	return false
+	l.each(func(t *tenant, p *person) { yes = yes || p.name != name && l.may(t, p, now) })
+	return yes
 }
 
-// shut keeps a person from slots for a while.
+// shut keeps a person from slots for a while, shutTenant all of a tenant.
 func (l *line) shut(name string, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := l.people[name]; p != nil {
-		p.shut = until
+	_, p := l.of(name) // who has just been refused a slot still holds it
+	p.shut = until
+}
+
+func (l *line) shutTenant(name string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.tenants[name]; t != nil {
+		t.shut = until
 	}
 }
 
@@ -246,43 +341,6 @@ func (l *line) has(conv string) bool {
 func (l *line) length() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range l.people {
-		n += len(p.waiting)
-	}
+	l.each(func(_ *tenant, p *person) { n += len(p.waiting) })
 	return n
-}
-
-// A place is what is ahead of a conversation.
-type place struct {
-	conv  string
-	turn  float64
-	since time.Time
-}
-
-// order returns those that have waited since before a time, by the number of
-// those that are to come before them; nil if there are none.
-func (l *line) order(before time.Time) map[string]int {
-	l.mu.Lock()
-	var all []place
-	waits := false
-	for _, p := range l.people {
-		for i, w := range p.waiting {
-			all = append(all, place{w.Conversation, p.turn + float64(i), w.Since})
-			waits = waits || w.Since.Before(before)
-		}
-	}
-	l.mu.Unlock()
-	if !waits {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.turn, b.turn), a.since.Compare(b.since), cmp.Compare(a.conv, b.conv))
-	})
-	ahead := make(map[string]int, len(all))
-	for i, p := range all {
-		if p.since.Before(before) {
-			ahead[p.conv] = i
-		}
-	}
-	return ahead
 }

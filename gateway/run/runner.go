@@ -61,6 +61,7 @@ type Options struct {
 	Hold      time.Duration // for which a message is held while Redis is away, before it is refused: 3 s
 
 	PerPerson int                      // answers of one person at once, on all replicas: 3; negative: any number
+	PerTenant int                      // answers of one tenant's people at once, on all replicas: any number
 	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
 	Seats     Seats                    // where those are counted; nil: each replica counts for itself
 	Short     func() bool              // there is no memory for another answer; nil: never
@@ -126,7 +127,7 @@ func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answ
 	return &Runner{
 		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
 		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
-		line: newLine(o.most), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
+		line: newLine(limits{o.most, o.mostOf}), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
 	}
 }
 
