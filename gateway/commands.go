@@ -157,12 +157,13 @@ func (s *Server) checkQueue(ctx context.Context, conv, clientID string) error {
 }
 
 // checkRate counts a message, of a person and of the address it comes from:
-// whoever sends no cookie is a new guest each time.
+// whoever sends no cookie is a new guest each time. A system's people all come
+// from its own address.
 func (s *Server) checkRate(ctx context.Context, p Principal) error {
 	if p.Admin {
 		return nil
 	}
-	if err := s.allow(ctx, "say:"+p.Owner, s.Limits.MessagesPerMinute); err != nil {
+	if err := s.allow(ctx, "say:"+p.Owner, s.Limits.MessagesPerMinute); err != nil || p.Key != "" {
 		return err
 	}
 	return s.allow(ctx, "say-from:"+p.Addr, s.Limits.MessagesPerAddress)

@@ -98,8 +98,9 @@ func (s *Server) Run(ctx context.Context) error {
 			s.wg.Wait()
 			return nil
 		case now := <-tick.C:
-			places := s.Runner.Places()
-			for _, c := range s.conns.all() {
+			places, all := s.Runner.Places(), s.conns.all()
+			s.dismiss(all)
+			for _, c := range all {
 				c.sweep(now)
 				c.showPlaces(places)
 			}
@@ -138,16 +139,34 @@ func (s *Server) drain() {
 // byeTimeout bounds how long a client may take to be sent away.
 const byeTimeout = time.Second
 
-// sayBye writes bye behind everything that waits, and closes.
+// sayBye sends a client away, to dial again after a time.
 func (c *conn) sayBye(retry time.Duration) {
+	c.depart(bye{Type: frameBye, Reason: "drain", RetryMs: retry.Milliseconds()}, websocket.StatusServiceRestart, "restart")
+}
+
+// closeSignIn is the code with which the connection of somebody is closed who
+// has to sign in (again).
+const closeSignIn websocket.StatusCode = 4401
+
+// signOut sends a client away whose credentials are no longer good.
+func (c *conn) signOut() {
+	c.depart(bye{Type: frameBye, Reason: "auth_expired"}, closeSignIn, "sign in again")
+}
+
+// depart writes bye behind everything that waits, and closes.
+func (c *conn) depart(b bye, code websocket.StatusCode, reason string) {
 	c.mu.Lock()
+	gone := c.leaving
 	c.leaving = true
 	c.mu.Unlock()
-	c.send(encode(bye{Type: frameBye, Reason: "drain", RetryMs: retry.Milliseconds()}))
+	if gone {
+		return
+	}
+	c.send(encode(b))
 	late := time.AfterFunc(byeTimeout, c.stop) // ends the read, and with it a close that the client does not answer
 	defer late.Stop()
 	c.flush(byeTimeout)
-	_ = c.ws.Close(websocket.StatusServiceRestart, "restart")
+	_ = c.ws.Close(code, reason)
 }
 
 // flush waits until no answer waits any more, or for so long.

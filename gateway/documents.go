@@ -79,8 +79,10 @@ func (s *Server) deleteDocument(c echo.Context) error {
 // retrieve searches the documents. It is what the retrieval tool calls, as
 // any tool calls its endpoint.
 func (s *Server) retrieve(c echo.Context) error {
-	if !s.Identity.retrieves(c.Request()) {
-		return problem(http.StatusUnauthorized, codeSignIn, "Searching documents needs the admin token.")
+	if ok, err := s.Identity.retrieves(c.Request()); err != nil {
+		return err
+	} else if !ok {
+		return problem(http.StatusUnauthorized, codeSignIn, "Searching documents needs the admin token or an API key.")
 	}
 	var q rag.Query
 	if err := decodeBody(c, int64(s.Limits.Frame), &q); err != nil {

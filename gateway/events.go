@@ -18,6 +18,10 @@ import (
 // are set to three times as much.
 const sseBeat = 15 * time.Second
 
+// goodEvery is how often it is asked whether a stream's credentials are still
+// good.
+const goodEvery = 2 * time.Second
+
 // events is a conversation's log over Server-Sent Events, with the same
 // positions and entries as on a WebSocket; or, for a client that accepts JSON
 // alone, what is new by now, after waiting for it.
@@ -59,6 +63,8 @@ func (s *Server) stream(ctx context.Context, c echo.Context, at chat.Position) e
 	defer stop()
 	beat := time.NewTicker(sseBeat)
 	defer beat.Stop()
+	look := time.NewTicker(goodEvery)
+	defer look.Stop()
 	for {
 		_ = out.SetWriteDeadline(time.Now().Add(writeTimeout + sseBeat))
 		select {
@@ -69,6 +75,11 @@ func (s *Server) stream(ctx context.Context, c echo.Context, at chat.Position) e
 			if err := writeDelivery(w, d); err != nil {
 				return nil // the client is gone
 			}
+		case <-look.C:
+			if !s.Identity.good(ctx, who(c)) {
+				return nil // whoever dials again is told why
+			}
+			continue
 		case <-beat.C:
 			if _, err := fmt.Fprint(w, ": beat\n\n"); err != nil {
 				return nil

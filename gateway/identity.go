@@ -1,16 +1,19 @@
 package gateway
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"parley/gateway/access"
 	"parley/gateway/chat"
 )
 
@@ -18,7 +21,10 @@ import (
 // good as absent for every other.
 type Principal struct {
 	Owner string
-	Admin bool   // may change tools and documents
+	Admin bool   // may do everything
+	Tools bool   // may change tools and documents
+	Chat  bool   // may have conversations
+	Key   string // id of the API key that it came with, empty for none
 	Addr  string // the client's IP address, as far as it is known
 }
 
@@ -33,6 +39,7 @@ type Identity struct {
 	AdminToken     string
 	RetrievalToken string // opens POST /v1/retrieval alone, for the tool that calls it
 	CookieKey      []byte // signs guests' cookies; the same on all replicas
+	Keys           *access.Ring
 	SecureCookies  string // over TLS only: "true", "false", or "auto" (or empty) for going by each request
 
 	Proxies []*net.IPNet // whose X-Forwarded-Proto is believed
@@ -62,14 +69,11 @@ func bearer(r *http.Request) string {
 // guest's, whose cookie is set on w; one with wrong credentials is refused.
 func (i *Identity) Of(w http.ResponseWriter, r *http.Request) (Principal, error) {
 	if t := bearer(r); t != "" || r.Header.Get("Authorization") != "" {
-		if !same(t, i.AdminToken) {
-			return Principal{}, problem(http.StatusUnauthorized, codeSignIn, "This token is not known. The admin token was printed when the server started; without an Authorization header you are a guest.")
-		}
-		return Principal{Owner: adminOwner, Admin: true}, nil
+		return i.ofToken(r, t)
 	}
 	if c, err := r.Cookie(cookieName); err == nil {
 		if id, ok := i.verify(c.Value); ok {
-			return Principal{Owner: "guest." + id}, nil
+			return guest(id), nil
 		}
 	}
 	id := chat.NewID("g")
@@ -77,7 +81,48 @@ func (i *Identity) Of(w http.ResponseWriter, r *http.Request) (Principal, error)
 		Name: cookieName, Value: i.sign(id), Path: "/", MaxAge: int(cookieAge.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: i.secure(r),
 	})
-	return Principal{Owner: "guest." + id}, nil
+	return guest(id), nil
+}
+
+func guest(id string) Principal { return Principal{Owner: "guest." + id, Chat: true} }
+
+// personHeader names which of the tenant's people a system speaks for.
+const personHeader = "Parley-Person"
+
+// ofToken returns who has a token: the administrator, or one of the people of
+// an API key's tenant.
+func (i *Identity) ofToken(r *http.Request, token string) (Principal, error) {
+	if same(token, i.AdminToken) {
+		return Principal{Owner: adminOwner, Admin: true, Tools: true, Chat: true}, nil
+	}
+	k, err := i.key(r.Context(), token)
+	if err != nil {
+		return Principal{}, err
+	}
+	owner, err := k.Owner(r.Header.Get(personHeader))
+	if err != nil {
+		return Principal{}, problem(http.StatusBadRequest, codeBadRequest, "%s", sentence(err)).in(personHeader)
+	}
+	return Principal{Owner: owner, Key: k.ID, Chat: k.Has(access.Chat), Tools: k.Has(access.Tools)}, nil
+}
+
+func (i *Identity) key(ctx context.Context, token string) (access.Key, error) {
+	err := access.ErrUnknown
+	if i.Keys != nil {
+		var k access.Key
+		if k, err = i.Keys.Of(ctx, token); err == nil {
+			return k, nil
+		}
+	}
+	if errors.Is(err, access.ErrUnknown) {
+		err = problem(http.StatusUnauthorized, codeSignIn, "This token is not known, or no longer. The admin token was printed when the server started, and API keys are made with it; without an Authorization header you are a guest.")
+	}
+	return access.Key{}, err
+}
+
+// good reports whether the credentials of somebody who is here still are.
+func (i *Identity) good(ctx context.Context, p Principal) bool {
+	return p.Key == "" || i.Keys.Good(ctx, p.Key)
 }
 
 // secure reports whether a cookie set in answer to r is for TLS alone.
@@ -98,9 +143,19 @@ func (i *Identity) secure(r *http.Request) bool {
 }
 
 // retrieves reports whether a request may search documents.
-func (i *Identity) retrieves(r *http.Request) bool {
+func (i *Identity) retrieves(r *http.Request) (bool, error) {
 	t := bearer(r)
-	return same(t, i.RetrievalToken) || same(t, i.AdminToken)
+	if same(t, i.RetrievalToken) {
+		return true, nil
+	}
+	if t == "" {
+		return false, nil
+	}
+	_, err := i.ofToken(r, t)
+	if p := problemOf(err); p != nil && p.Status == http.StatusUnauthorized {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func same(got, want string) bool {
@@ -114,8 +169,10 @@ func (i *Identity) verify(cookie string) (id string, ok bool) {
 	return id, chat.ValidID(id) && same(mac, i.mac(id))
 }
 
-func (i *Identity) mac(id string) string {
+func (i *Identity) mac(id string) string { return i.macOf("guest:" + id) }
+
+func (i *Identity) macOf(what string) string {
 	m := hmac.New(sha256.New, i.CookieKey)
-	m.Write([]byte("guest:" + id))
+	m.Write([]byte(what))
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }

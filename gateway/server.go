@@ -51,6 +51,7 @@ type Config struct {
 	Runner    *run.Runner
 	Tools     *tools.Registry
 	Documents *rag.Service
+	Keys      Keys
 	Identity  *Identity
 	Limiter   Limiter
 	Ready     func(ctx context.Context) error // Redis and whatever else must be there
@@ -170,7 +171,8 @@ func (s *Server) routes() {
 	e.GET("/readyz", s.ready)
 	v1 := e.Group("/v1")
 	v1.GET("/info", s.person(s.info))
-	v1.GET("/ws", s.newcomer(s.person(s.webSocket)))
+	v1.GET("/ws", s.newcomer(s.ticketed(s.webSocket)))
+	v1.POST("/ws-ticket", s.person(s.giveTicket))
 	v1.POST("/conversations", s.person(s.createConversation))
 	v1.GET("/conversations", s.person(s.listConversations))
 	v1.GET("/conversations/:c", s.person(s.own(s.getConversation)))
@@ -178,7 +180,7 @@ func (s *Server) routes() {
 	v1.DELETE("/conversations/:c", s.person(s.own(s.deleteConversation)))
 	v1.GET("/conversations/:c/messages", s.person(s.own(s.listMessages)))
 	v1.POST("/conversations/:c/messages", s.person(s.postMessage))
-	v1.GET("/conversations/:c/events", s.newcomer(s.person(s.own(s.events))))
+	v1.GET("/conversations/:c/events", s.newcomer(s.ticketed(s.own(s.events))))
 	v1.POST("/conversations/:c/commands", s.person(s.postCommand))
 	v1.GET("/runs/:run", s.person(s.getRun))
 	v1.GET("/tools", s.admin(s.listTools))
@@ -192,6 +194,9 @@ func (s *Server) routes() {
 	v1.GET("/documents/:id", s.person(s.getDocument))
 	v1.DELETE("/documents/:id", s.admin(s.deleteDocument))
 	v1.POST("/retrieval", s.retrieve)
+	v1.POST("/keys", s.operator(s.addKey))
+	v1.GET("/keys", s.operator(s.listKeys))
+	v1.DELETE("/keys/:id", s.operator(s.deleteKey))
 	v1.Any("/*", func(echo.Context) error { return notFound("address") })
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/*", s.page)
 }
@@ -221,8 +226,8 @@ const principalKey = "principal"
 
 func who(c echo.Context) Principal { p, _ := c.Get(principalKey).(Principal); return p }
 
-// person lets everybody in, each as themselves.
-func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
+// known finds out who sent a request.
+func (s *Server) known(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		p, err := s.Identity.Of(c.Response(), c.Request())
 		if err != nil {
@@ -234,13 +239,43 @@ func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// admin lets in who has the admin token.
+// person lets everybody in, each as themselves.
+func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
+	return s.known(func(c echo.Context) error {
+		if !who(c).Chat {
+			return problem(http.StatusForbidden, codeForbidden, "This API key is for tools alone. One with the scope chat is needed here.")
+		}
+		return next(c)
+	})
+}
+
+// admin lets in who may change tools and documents.
 func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
+	return s.signedIn(func(c echo.Context) error {
+		if !who(c).Tools {
+			return problem(http.StatusForbidden, codeForbidden, "This API key is for conversations alone. The admin token, or a key with the scope tools, is needed here.")
+		}
+		return next(c)
+	})
+}
+
+// operator lets in who has the admin token.
+func (s *Server) operator(next echo.HandlerFunc) echo.HandlerFunc {
+	return s.signedIn(func(c echo.Context) error {
+		if !who(c).Admin {
+			return problem(http.StatusForbidden, codeForbidden, "This needs the admin token.")
+		}
+		return next(c)
+	})
+}
+
+// signedIn lets no guests in.
+func (s *Server) signedIn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if bearer(c.Request()) == "" {
 			return problem(http.StatusUnauthorized, codeSignIn, "This needs the admin token: Authorization: Bearer <token>. It was printed when the server started, or is PARLEY_ADMIN_TOKEN.")
 		}
-		return s.person(next)(c)
+		return s.known(next)(c)
 	}
 }
 

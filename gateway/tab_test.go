@@ -84,7 +84,11 @@ func (p *person) dial(header ...string) (*tab, *http.Response, error) {
 	if offered := h.Get("Sec-WebSocket-Protocol"); offered != "" {
 		protocols = strings.Split(offered, ", ")
 	}
-	ws, res, err := websocket.Dial(p.w.Context(), "ws://"+p.host+"/v1/ws", &websocket.DialOptions{
+	address := "ws://" + p.host + "/v1/ws"
+	if p.ticket != "" {
+		address += "?ticket=" + p.ticket
+	}
+	ws, res, err := websocket.Dial(p.w.Context(), address, &websocket.DialOptions{
 		HTTPClient: p.w.net.Client(), HTTPHeader: h, Subprotocols: protocols,
 	})
 	if err != nil {

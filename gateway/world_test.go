@@ -130,6 +130,8 @@ type person struct {
 	host   string
 	cookie string
 	token  string
+	name   string // of the tenant's person that the token's system speaks for
+	ticket string // to open a connection with
 }
 
 func (w *world) guest(g *gatewaytest.Gateway) *person { return &person{w: w, host: g.Host} }
@@ -143,7 +145,7 @@ func (p *person) at(g *gatewaytest.Gateway) *person {
 	if p.cookie == "" && p.token == "" {
 		p.get("/v1/info")
 	}
-	return &person{w: p.w, host: g.Host, cookie: p.cookie, token: p.token}
+	return &person{w: p.w, host: g.Host, cookie: p.cookie, token: p.token, name: p.name}
 }
 
 // An answer is what came of a request.
@@ -218,6 +220,9 @@ func bodyOf(body any) []byte {
 func (p *person) sign(h http.Header) {
 	if p.token != "" {
 		h.Set("Authorization", "Bearer "+p.token)
+	}
+	if p.name != "" {
+		h.Set("Parley-Person", p.name)
 	}
 	if p.cookie != "" {
 		h.Set("Cookie", "parley="+p.cookie)

@@ -77,7 +77,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		shared = nil
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
-		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1),
+		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short,
 	})
 	page, err := web.New()
@@ -86,7 +86,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	server := gateway.New(gateway.Config{
 		Store: db, Hub: hub, Runner: runner, Tools: registry, Documents: documents,
-		Identity: keys.identity(s), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
+		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
 		Ready: func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short: mem.Short,
 		Info:  gateway.Info{Name: "Parley", Build: shortVersion(), Model: model.Name(), Demo: s.Demo()},

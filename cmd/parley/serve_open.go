@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"parley/gateway"
+	"parley/gateway/access"
 	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/provider"
@@ -118,8 +119,10 @@ func (k keyring) retrieval() string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-func (k keyring) identity(s settings) *gateway.Identity {
-	return &gateway.Identity{AdminToken: k.admin, RetrievalToken: k.retrieval(), CookieKey: k.cookie, SecureCookies: s.SecureCookies, Proxies: proxiesOf(s)}
+func (k keyring) identity(s settings, keys access.Keys) *gateway.Identity {
+	return &gateway.Identity{
+		Keys: access.NewRing(keys), AdminToken: k.admin, RetrievalToken: k.retrieval(), CookieKey: k.cookie, SecureCookies: s.SecureCookies, Proxies: proxiesOf(s),
+	}
 }
 
 // hostsOf returns the names that the server answers for. On loopback these

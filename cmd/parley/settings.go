@@ -56,6 +56,7 @@ type settings struct {
 
 	Answers       int
 	PerPerson     int // 0 for any number
+	PerTenant     int // 0 for any number
 	MaxRun        time.Duration
 	MaxTurns      int
 	ParallelTools int

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/gateway"
+	"parley/gateway/access"
 	"parley/gateway/fleet"
 	"parley/tools"
 	"parley/tools/rag"
@@ -56,7 +57,8 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 	g := &Gateway{Host: r.Name[:len("replica?")], Replica: r, rdb: rdb, done: make(chan struct{})}
 	g.Server = gateway.New(gateway.Config{
 		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, Documents: documents,
-		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey)},
+		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey), Keys: access.NewRing(r.Store)},
+		Keys:     r.Store,
 		Limiter:  fleet.NewLimiter(rdb), Log: r.cluster.Log.With("replica", r.Name),
 		Page:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!doctype html>the page") }),
 		Ready: func(ctx context.Context) error { return rdb.Ping(ctx).Err() },

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"parley/gateway/access"
 	"parley/gateway/chat"
 	"parley/tools"
 	"parley/tools/rag"
@@ -45,6 +46,9 @@ func fill(t *testing.T, db *DB) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(db.DeleteConversation(t.Context(), "c6"), db.PutEndpoint(t.Context(), tools.Endpoint{Name: "a", Description: "Ä"})); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := rag.New(db.Documents(), rag.Options{})

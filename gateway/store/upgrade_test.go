@@ -1,8 +1,11 @@
 package store
 
 import (
+	"io/fs"
 	"path/filepath"
 	"testing"
+
+	"github.com/pressly/goose/v3"
 
 	"parley/gateway/chat"
 )
@@ -13,10 +16,16 @@ func TestOldStoreLearnsOfEdits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "parley.db")
 	old := open(t, path)
 	mustAccept(t, old, question("c1", 1))
-	for _, s := range []string{`ALTER TABLE runs DROP COLUMN edits`, `DELETE FROM goose_db_version WHERE version_id >= 3`} {
-		if _, err := old.write.Exec(s); err != nil {
-			t.Fatal(err)
-		}
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, old.write, files)
+	if err == nil {
+		_, err = p.DownTo(t.Context(), 2)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := old.Close(); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"parley/gateway/access"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -44,6 +45,11 @@ type Store interface {
 	PutEndpoint(ctx context.Context, e tools.Endpoint) error
 	DeleteEndpoint(ctx context.Context, name string) error
 
+	AddKey(ctx context.Context, k access.Key) error
+	Key(ctx context.Context, id string) (access.Key, error)
+	Keys(ctx context.Context) ([]access.Key, error)
+	DeleteKey(ctx context.Context, id string) error
+
 	Ping(ctx context.Context) error
 }
 
@@ -64,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"pending", pending()},
 		{"guards", guards()},
 		{"endpoints", endpoints()},
+		{"keys", keys()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
