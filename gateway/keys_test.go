@@ -177,7 +177,7 @@ func TestATicketOpensOneConnection(t *testing.T) {
 			t.Errorf("events: %d %s", a.status, a.body)
 		}
 		refused("used for events", sse, g)
-		w.guest(g).get("/v1/conversations?ticket=" + ticketOf(ann)).into(http.StatusOK, nil) // a guest's own: tickets open connections alone
+		w.guest(g).get("/v1/conversations?ticket="+ticketOf(ann)).into(http.StatusOK, nil) // a guest's own: tickets open connections alone
 		w.guest(g).get("/v1/conversations/"+conv+"?ticket="+ticketOf(ann)).problem(http.StatusNotFound, "not_found", "")
 
 		late := ticketOf(ann)
