@@ -48,7 +48,7 @@ type conn struct {
 	leaving bool      // bye was said: only answers are written
 	ended   bool
 
-	placed bool // a place was told; owned by [Server.Run]
+	placed, late bool // a place was told, and that what is followed is late; owned by [Server.Run]
 }
 
 // A follow is a conversation that a connection follows. Its follower is used
@@ -331,20 +331,35 @@ func (c *conn) sweep(now time.Time) {
 	for _, fo := range c.follows {
 		follows = append(follows, fo)
 	}
-	beaten := c.beaten
+	age := now.Sub(c.beaten)
 	c.mu.Unlock()
 	if stuck {
 		c.stop()
 		_ = c.ws.CloseNow()
 		return
 	}
-	if age := now.Sub(beaten); age < beatActive-time.Second/2 || age < beatIdle-time.Second/2 && !anyActive(follows) {
+	late := c.anyLate(follows)
+	if late == c.late && (age < beatActive-time.Second/2 || age < beatIdle-time.Second/2 && !anyActive(follows)) {
 		return
 	}
+	c.late = late
 	c.mu.Lock()
 	c.beaten = now
 	c.mu.Unlock()
-	c.send(encode(beat{frameBeat}))
+	c.send(encode(beat{frameBeat, late}))
+}
+
+// lateAfter is how long Redis may be away before clients are told.
+const lateAfter = time.Second
+
+// anyLate reports whether nothing can be heard of something that is followed.
+func (c *conn) anyLate(follows []*follow) bool {
+	for _, fo := range follows {
+		if c.s.Hub.DownFor(fo.c) > lateAfter {
+			return true
+		}
+	}
+	return false
 }
 
 func anyActive(follows []*follow) bool {

@@ -118,9 +118,11 @@ type bye struct {
 }
 
 // beat tells a client that the connection lives: a page cannot see protocol
-// pings.
+// pings. Late says that this replica cannot hear what goes on in what the
+// client follows, and perhaps another one can.
 type beat struct {
 	Type string `json:"type"`
+	Late bool   `json:"late,omitempty"`
 }
 
 // appendText appends the header of a text frame with a payload of n bytes, as

@@ -25,7 +25,7 @@ type frame struct {
 	MaxFrame, MaxMessage      int
 	PingMs, ResumeMs, RetryMs int64
 	Head, At                  chat.Position
-	Recovered                 bool
+	Recovered, Late           bool
 	Snapshot                  *chat.State
 	Older, Reason             string
 	MessageID, Run, Next      string

@@ -3,6 +3,8 @@ package chat
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -20,6 +22,7 @@ type Bus struct {
 	rdb     redis.UniversalClient
 	inc     string // names this process's own channel
 	sharded bool
+	down    atomic.Int32 // links that hear nothing
 
 	mu      sync.Mutex
 	links   map[string]*link // by tag; "" for channels of no partition
@@ -59,6 +62,15 @@ func (b *Bus) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	b.readers.Wait()
 	return nil
+}
+
+// downFor returns for how long nothing that is published on a channel can
+// have been heard.
+func (b *Bus) downFor(channel string) time.Duration {
+	if b.down.Load() == 0 {
+		return 0
+	}
+	return b.link(channel).downFor()
 }
 
 // link returns the link that carries a channel.

@@ -149,6 +149,7 @@ func (h *Hub) roomsToCheck() (rooms []*room) {
 // Join returns a follower of a conversation that stands at a position; the
 // zero Position is before everything, and gets a snapshot first. wake is
 // called, on goroutines that must not be blocked, whenever [Follower.Take]
+
 // may have something new.
 func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
 	h.mu.Lock()
@@ -169,6 +170,11 @@ func (h *Hub) Join(conv string, at Position, wake func()) *Follower {
 	}
 	return f
 }
+
+// DownFor returns for how long followers of a conversation can have heard
+// nothing of it, because Redis, or the part of it that has the conversation,
+// is away.
+func (h *Hub) DownFor(conv string) time.Duration { return h.bus.downFor(keysOf(conv).bell) }
 
 func (h *Hub) leave(f *Follower) {
 	h.mu.Lock()

@@ -28,6 +28,7 @@ type link struct {
 	leaving   map[string]int       // channels whose subscription we are ending
 	heard     int                  // what has come, counted
 	doubted   bool                 // somebody waits for something to come
+	down      time.Time            // since when it hears nothing for sure, zero if it may
 	closed    bool
 }
 
@@ -76,18 +77,45 @@ func (l *link) run(ctx context.Context) {
 		switch {
 		case err == nil:
 			silent = false
+			l.setDown(false)
 			l.hears()
 			l.dispatch(ctx, m)
 		case isTimeout(err):
 			if silent {
+				l.setDown(true)
 				l.redial(ctx)
 			}
 			silent = !silent
 			probes.Go(func() { l.probe(ctx) })
 		case ctx.Err() == nil:
+			l.setDown(true)
 			l.failed(ctx, err)
 		}
 	}
+}
+
+// setDown notes whether anything can be heard.
+func (l *link) setDown(down bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case down && l.down.IsZero():
+		l.down = time.Now()
+		l.bus.down.Add(1)
+	case !down && !l.down.IsZero():
+		l.down = time.Time{}
+		l.bus.down.Add(-1)
+	}
+}
+
+// downFor returns for how long nothing could be heard.
+func (l *link) downFor() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down.IsZero() {
+		return 0
+	}
+	return time.Since(l.down)
 }
 
 // close ends the connection for good.

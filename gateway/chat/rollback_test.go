@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -312,6 +313,7 @@ func TestSilentRunIsComparedWithTheStore(t *testing.T) {
 				w := newWorld(t, client)
 				a, b := w.start(nil), w.start(nil)
 				f := b.follow("conv", chat.Position{}, chat.State{})
+				synctest.Wait() // it has joined: whoever joins later sees what the store has
 				w.ending(a)
 				f.sees("user:question r1 assistant:half")
 				lose(w)

@@ -38,6 +38,7 @@ export const timing = {
   beatIdle: 15_000, // and otherwise, until a welcome says
   wake: 3_500, // for an answer to the ping on waking
   offlineAfter: 30_000, // without a connection
+  lateFor: 10_000, // until another replica is tried, if this one hears nothing; twice as long each time
 }
 
 const OPEN = 1
@@ -58,7 +59,13 @@ export class Conn {
   private obeyMs: number | undefined // said by bye
   private nextId = 1
   private waiting = new Map<string, Waiting>()
-  private timers: Record<'redial' | 'limit' | 'watch', ReturnType<typeof setTimeout> | undefined> = { redial: undefined, limit: undefined, watch: undefined }
+  private timers: Record<'redial' | 'limit' | 'watch' | 'late', ReturnType<typeof setTimeout> | undefined> = {
+    redial: undefined,
+    limit: undefined,
+    watch: undefined,
+    late: undefined,
+  }
+  private lates = 0 // replicas that were tried because the one before heard nothing
   private idleMs = timing.beatIdle
   private running = false
   private opts: ConnOptions
@@ -153,7 +160,8 @@ export class Conn {
     if (this.welcomed) this.watch()
     if (frame.type === 'welcome') this.welcome(frame as Welcome)
     else if (frame.id) return this.answer(frame as Reply)
-    if (frame.type === 'bye') this.obeyMs = (frame as { retryMs?: number }).retryMs ?? 0
+    if (frame.type === 'beat') this.beat(socket, (frame as { late?: boolean }).late === true)
+    else if (frame.type === 'bye') this.obeyMs = (frame as { retryMs?: number }).retryMs ?? 0
     else if (frame.type === 'ev' || frame.type === 'snap' || frame.type === 'eph') this.opts.onPush(frame as Push)
   }
 
@@ -177,6 +185,22 @@ export class Conn {
     else w.resolve(r)
   }
 
+  /**
+   * A replica that is late is connected and hears nothing of what goes on.
+   * Another may: it is tried after a time, which doubles.
+   */
+  private beat(socket: Socket, late: boolean): void {
+    if (!late) {
+      this.lates = 0
+      clearTimeout(this.timers.late)
+      this.timers.late = undefined
+      return this.setLink('live')
+    }
+    this.setLink('reconnecting')
+    const random = this.opts.random ?? Math.random
+    this.timers.late ??= setTimeout(() => this.lost(socket), timing.lateFor * 2 ** Math.min(this.lates++, 4) * (1 + random()))
+  }
+
   /** Two beats missed, and a little: the socket is dead. */
   private watch(): void {
     clearTimeout(this.timers.watch)
@@ -198,6 +222,7 @@ export class Conn {
     this.socket = undefined
     this.welcomed = false
     for (const t of Object.values(this.timers)) clearTimeout(t)
+    this.timers.late = undefined
     if (s) {
       s.onopen = s.onmessage = s.onclose = null
       if (s.readyState <= OPEN) s.close()

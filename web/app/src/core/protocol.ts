@@ -174,7 +174,7 @@ export type Push =
   | { type: 'ev'; c: string; items: Entry[] }
   | { type: 'snap'; c: string; at: string; snapshot: State; reason: string }
   | { type: 'eph'; c: string; kind: string; data: { ahead?: number } } // no part of the conversation; may be lost
-  | { type: 'beat' }
+  | { type: 'beat'; late?: boolean }
   | { type: 'bye'; reason: string; retryMs?: number }
 
 /** An error that the server answered with. */

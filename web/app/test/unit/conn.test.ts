@@ -133,6 +133,44 @@ describe('a socket that is open and dead', () => {
   })
 })
 
+describe('a replica that hears nothing of what goes on', () => {
+  test('is shown as reconnecting until it hears again', () => {
+    server.last.welcome()
+    server.last.say({ type: 'beat', late: true })
+    expect(links.at(-1)).toBe('reconnecting')
+    server.last.say({ type: 'beat' })
+    expect(links.at(-1)).toBe('live')
+    vi.advanceTimersByTime(12_000)
+    expect(server.sockets).toHaveLength(1)
+  })
+
+  test('is left for another one, each time later', () => {
+    const stay = [10_000, 20_000, 40_000]
+    for (const [i, ms] of stay.entries()) {
+      server.last.welcome()
+      server.last.say({ type: 'beat', late: true })
+      for (let t = 1_000; t < 2 * ms; t += 1_000) {
+        vi.advanceTimersByTime(1_000)
+        server.last.say({ type: 'beat', late: true })
+      }
+      expect(server.sockets).toHaveLength(i + 1)
+      vi.advanceTimersByTime(1_300)
+      expect(server.sockets).toHaveLength(i + 2)
+    }
+  })
+
+  test('of which the next one is none, is forgotten', () => {
+    server.last.welcome()
+    server.last.say({ type: 'beat', late: true })
+    vi.advanceTimersByTime(20_300)
+    server.last.welcome()
+    server.last.say({ type: 'beat' })
+    expect(links.at(-1)).toBe('live')
+    vi.advanceTimersByTime(25_000)
+    expect(server.sockets).toHaveLength(2)
+  })
+})
+
 describe('asking', () => {
   test('answers find their question', async () => {
     server.last.welcome()
