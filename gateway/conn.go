@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,12 +36,12 @@ type conn struct {
 	who     Principal
 	session string
 	ctx     context.Context // ends with the connection
-	stop    context.CancelFunc
+	cancel  context.CancelFunc
 
 	mu      sync.Mutex // guards all below
 	replies [][]byte
 	drained chan struct{} // closed, and forgotten, when a reply has gone out; nil while nobody waits
-	follows map[string]*follow
+	follows []*follow // few
 	ready   []*follow // may have something to take
 	writing bool      // the writer exists
 	since   time.Time // when the frame began that is being written, zero if none is
@@ -67,9 +68,17 @@ type follow struct {
 }
 
 func newConn(s *Server, ws *websocket.Conn, w *wire, p Principal) *conn {
-	c := &conn{s: s, ws: ws, wire: w, who: p, session: chat.NewID("s"), follows: map[string]*follow{}, beaten: time.Now()}
-	c.ctx, c.stop = context.WithCancel(s.ctx)
+	c := &conn{s: s, ws: ws, wire: w, who: p, session: chat.NewID("s"), beaten: time.Now()}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
+}
+
+// stop ends the connection from whatever goroutine. The read under way ends
+// with the wire: were it to end with a context, that would cost as much memory
+// as all else of an idle connection's reader.
+func (c *conn) stop() {
+	c.cancel()
+	_ = c.wire.Close()
 }
 
 // send queues the answer to a command.
@@ -125,15 +134,18 @@ func (c *conn) follow(cmd command, at chat.Position) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fo.f = f
-	c.follows[cmd.C] = fo
+	c.follows = append(c.follows, fo)
 	c.enqueue(fo)
 	return true
 }
 
 func (c *conn) unsubscribe(conv string) {
 	c.mu.Lock()
-	fo := c.follows[conv]
-	delete(c.follows, conv)
+	var fo *follow
+	if i := slices.IndexFunc(c.follows, func(fo *follow) bool { return fo.c == conv }); i >= 0 {
+		fo = c.follows[i]
+		c.follows = slices.Delete(c.follows, i, i+1)
+	}
 	answered := fo == nil || fo.open
 	if fo != nil {
 		fo.left = true
@@ -310,7 +322,7 @@ func (c *conn) end() {
 	c.mu.Lock()
 	c.ended = true
 	follows := c.follows
-	c.follows, c.ready, c.replies = map[string]*follow{}, nil, nil
+	c.follows, c.ready, c.replies = nil, nil, nil
 	for _, fo := range follows {
 		fo.left = true
 	}
@@ -327,10 +339,7 @@ func (c *conn) end() {
 func (c *conn) sweep(now time.Time) {
 	c.mu.Lock()
 	stuck := !c.since.IsZero() && now.Sub(c.since) > writeTimeout
-	follows := make([]*follow, 0, len(c.follows))
-	for _, fo := range c.follows {
-		follows = append(follows, fo)
-	}
+	follows := slices.Clone(c.follows)
 	age := now.Sub(c.beaten)
 	c.mu.Unlock()
 	if stuck {

@@ -94,8 +94,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			s.draining.Store(true)
 			s.drain()
-			s.stop()
-			s.wg.Wait()
+			s.end()
 			return nil
 		case now := <-tick.C:
 			places, all := s.Runner.Places(), s.conns.all()
@@ -106,6 +105,16 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// end ends all connections that there still are, and returns when they are
+// gone.
+func (s *Server) end() {
+	s.stop()
+	for _, c := range s.conns.all() {
+		c.stop()
+	}
+	s.wg.Wait()
 }
 
 // Drain refuses new connections from now on; commands are still answered,

@@ -35,7 +35,7 @@ func tcpServer(t *testing.T) (s *Server, dial func() (*conn, *websocket.Conn)) {
 		s.wg.Go(c.read)
 		conns <- c
 	}))
-	t.Cleanup(func() { s.stop(); s.wg.Wait(); srv.Close() })
+	t.Cleanup(func() { s.end(); srv.Close() })
 	return s, func() (*conn, *websocket.Conn) {
 		ws, _, err := websocket.Dial(t.Context(), srv.URL, nil)
 		if err != nil {

@@ -23,8 +23,8 @@ func (c *conn) showPlaces(places map[string]int) {
 	c.placed = false
 	var frames [][]byte
 	c.mu.Lock()
-	for conv, fo := range c.follows {
-		ahead, waits := places[conv]
+	for _, fo := range c.follows {
+		ahead, waits := places[fo.c]
 		if !waits || !fo.open {
 			fo.place = 0
 			continue
@@ -32,7 +32,7 @@ func (c *conn) showPlaces(places map[string]int) {
 		c.placed = true
 		if fo.place != ahead+1 {
 			fo.place = ahead + 1
-			frames = append(frames, encode(ephemeral{Type: frameEph, C: conv, Kind: "queue", Data: queuePlace{ahead}}))
+			frames = append(frames, encode(ephemeral{Type: frameEph, C: fo.c, Kind: "queue", Data: queuePlace{ahead}}))
 		}
 	}
 	c.mu.Unlock()

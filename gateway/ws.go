@@ -40,6 +40,9 @@ func (s *Server) webSocket(c echo.Context) error {
 	ws.SetReadLimit(int64(s.Limits.Frame))
 	conn := newConn(s, ws, h.wire, p)
 	s.conns.add(conn)
+	if s.ctx.Err() != nil { // nobody would end it any more
+		conn.stop()
+	}
 	s.wg.Go(conn.read)
 	return nil
 }
@@ -50,7 +53,7 @@ func (c *conn) read() {
 	defer c.contain("")
 	limit := rate.NewLimiter(rate.Limit(c.s.Limits.Commands), c.s.Limits.Burst)
 	for c.room() { // before anything is read: every frame has an answer, of those that say no too
-		kind, b, err := c.ws.Read(c.ctx)
+		kind, b, err := c.ws.Read(context.Background())
 		if err != nil {
 			c.readFailed(err)
 			return
