@@ -295,12 +295,9 @@ func (im *importer) check(chosen []*importLine, a *importAnswer) error {
 			added++
 		}
 	}
-	most, all := cmp.Or(im.server.Tools.Max, 500), len(im.stored)+added
+	most, all := im.server.Tools.Most(), len(im.stored)+added
 	if added > 0 && all > most {
 		return problem(http.StatusUnprocessableEntity, codeTooMany, "With these there would be %d tools, and at most %d can be used. Select fewer.", all, most).in("select")
-	}
-	if all > 128 {
-		im.report.Warnings = append(im.report.Warnings, "there are more than 128 tools now: some models' APIs take no more, and models choose worse among many")
 	}
 	return nil
 }

@@ -16,6 +16,14 @@ type Tools interface {
 	Call(ctx context.Context, call tools.Call) tools.Result
 }
 
+// A Chooser is Tools of which a model is offered only those that fit what was
+// said. Offer must depend on nothing but the tools and msgs, and what it
+// returns must begin what it returns for the same messages with more behind
+// them, up to the next question: providers keep what requests begin with.
+type Chooser interface {
+	Offer(msgs []Message) []tools.Spec
+}
+
 // An Agent answers questions: it asks its model, calls the tools that the
 // model asks for, and asks again with their results, until the model is done.
 // All methods may be called concurrently.
@@ -116,7 +124,7 @@ func (r *agentRun) turn(last bool) (Message, error) {
 }
 
 func (r *agentRun) ask(last bool) (Message, error) {
-	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.set.Specs(), NoTools: last, Pause: r.Pause}
+	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.offered(), NoTools: last, Pause: r.Pause}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}
@@ -137,6 +145,13 @@ func (r *agentRun) ask(last bool) (Message, error) {
 		return m, errStopped
 	}
 	return m, nil
+}
+
+func (r *agentRun) offered() []tools.Spec {
+	if c, ok := r.set.(Chooser); ok {
+		return c.Offer(r.msgs)
+	}
+	return r.set.Specs()
 }
 
 // lastTurn tells a model that has used up its turns to answer with what it

@@ -35,16 +35,28 @@ func (e Endpoint) Tool(client *Client) (Tool, error) {
 // spec describes the endpoint. Of several requests it names the one that may
 // do most, the last of them.
 func (e *Endpoint) spec(p *plan) Spec {
-	s := Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect()}
+	s := Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect(), Tags: e.Tags}
 	if len(s.Parameters) == 0 {
 		s.Parameters = json.RawMessage(noParameters)
 	}
-	for _, step := range p.steps {
+	for i, step := range p.steps {
 		if s.Host == "" || step.request.method != http.MethodGet || s.Method == http.MethodGet {
 			s.Method, s.Host = step.request.method, strings.SplitAfter(step.request.base, "://")[1]
+			s.Path = pathOf(e.requests()[i].URL)
 		}
 	}
 	return s
+}
+
+// pathOf returns the path of a URL template.
+func pathOf(raw string) string {
+	_, rest, _ := strings.Cut(raw, "://")
+	_, path, ok := strings.Cut(rest, "/")
+	path, _, _ = strings.Cut(path, "?")
+	if !ok {
+		return ""
+	}
+	return "/" + path
 }
 
 // An endpointTool is a compiled [Endpoint]. All methods may be called

@@ -23,6 +23,8 @@ const (
 	maxSteps   = 8
 	maxMembers = 64 // of a request's query, headers, picks
 	maxText    = 8 << 10
+	maxTags    = 16
+	maxTag     = 100 // bytes
 )
 
 // An Endpoint is a tool declared as data: an HTTP request, or a few that feed
@@ -50,6 +52,7 @@ const (
 type Endpoint struct {
 	Name        string          `json:"name"`                 // see [NamePattern]
 	Description string          `json:"description"`          // what it does and when to use it, for the model
+	Tags        []string        `json:"tags,omitempty"`       // further words that it is found by
 	Parameters  json.RawMessage `json:"parameters,omitempty"` // a JSON Schema of type object; empty means no parameters
 
 	Request
@@ -73,6 +76,8 @@ type Endpoint struct {
 	MaxBytes  int    `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
 	Select    string `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
 	Sources   string `json:"sources,omitempty"`   // JSON Pointer to passages shaped like [Source]
+
+	Disabled bool `json:"disabled,omitempty"` // kept, but neither offered nor called
 
 	Import *Import `json:"import,omitempty"` // where it was imported from, nil if it was declared by hand
 }

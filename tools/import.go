@@ -12,12 +12,12 @@ import (
 )
 
 // Renew returns next, an endpoint made anew from its document, with what the
-// owner has set on old: headers, secret query, limits, effect, select and
-// sources. A secret stays with the origin that it was given for: lost names
+// owner has set on old: headers, secret query, limits, effect, select,
+// sources and whether it is disabled. A secret stays with the origin that it was given for: lost names
 // those that next's origin must be given again. Both have no steps.
 func Renew(old, next Endpoint) (e Endpoint, lost []string) {
 	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
-	next.Effect = cmp.Or(next.Effect, old.Effect)
+	next.Effect, next.Disabled = cmp.Or(next.Effect, old.Effect), old.Disabled
 	if next.Select == "" && next.Sources == "" {
 		next.Select, next.Sources = old.Select, old.Sources
 	}

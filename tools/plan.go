@@ -52,6 +52,8 @@ func (e Endpoint) Validate() error {
 	fault(!goodName.MatchString(e.Name), "name", "must be 1 to 64 letters, digits, _ or -")
 	fault(strings.TrimSpace(e.Description) == "", "description", "must say what the tool does: the model chooses tools by it")
 	fault(len(e.Description) > maxText, "description", "must not be longer than %d bytes", maxText)
+	fault(len(e.Tags) > maxTags, "tags", "must not be more than %d", maxTags)
+	fault(slices.ContainsFunc(e.Tags, func(t string) bool { return len(t) > maxTag }), "tags", "must not be longer than %d bytes each", maxTag)
 	fault(e.TimeoutMs < 0 || e.TimeoutMs > MaxTimeoutMs, "timeoutMs", "must be between 1 and %d, or 0 for %d", MaxTimeoutMs, DefaultTimeoutMs)
 	fault(e.MaxBytes < 0 || e.MaxBytes > MaxMaxBytes, "maxBytes", "must be between 1 and %d, or 0 for %d", MaxMaxBytes, DefaultMaxBytes)
 	fault(!slices.Contains([]Effect{"", Safe, Idempotent, Unsafe}, e.Effect), "effect", "must be safe, idempotent or unsafe")

@@ -33,11 +33,12 @@ type Registry struct {
 	Builtins  []Tool
 	Endpoints EndpointStore // nil means none can be registered
 	Client    *Client       // nil means one with default limits
-	Max       int           // registered endpoints in a set, by name; zero means 500
+	Max       int           // registered endpoints in a set, by name; zero means 2,000
 	Log       *slog.Logger  // nil means slog.Default()
 
 	mu       sync.Mutex
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
+	finder   *finder           // of the latest set
 	fallback *Client
 }
 
@@ -48,18 +49,38 @@ type Registry struct {
 func (r *Registry) Set(ctx context.Context) (*Set, error) {
 	all := slices.Clone(r.Builtins)
 	if r.Endpoints == nil {
-		return NewSet(all...), nil
+		return r.set(all), nil
 	}
 	stored, err := r.Endpoints.Endpoints(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tools: read endpoints: %w", err)
 	}
 	slices.SortFunc(stored, func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) })
-	if most := cmp.Or(r.Max, 500); len(stored) > most {
+	if most := r.Most(); len(stored) > most {
 		r.log().WarnContext(ctx, "too many tools, the rest is left out", "stored", len(stored), "max", most)
 		stored = stored[:most]
 	}
-	return NewSet(append(all, r.compile(ctx, stored)...)...), nil
+	return r.set(append(all, r.compile(ctx, stored)...)), nil
+}
+
+// Most returns how many registered endpoints a set can have.
+func (r *Registry) Most() int { return cmp.Or(r.Max, 2000) }
+
+// set returns the set of ts. If they are those of the latest set, what they
+// are found by is used again.
+func (r *Registry) set(ts []Tool) *Set {
+	s := NewSet(ts...)
+	s.pinned = make(map[string]bool, len(r.Builtins))
+	for _, t := range r.Builtins {
+		s.pinned[t.Spec().Name] = true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.finder.knows(s.specs) {
+		s.finder = r.finder
+	}
+	r.finder = s.finder
+	return s
 }
 
 // compile returns the usable ones of es as tools. What was compiled for the
@@ -71,6 +92,9 @@ func (r *Registry) compile(ctx context.Context, es []Endpoint) []Tool {
 	have := make(map[[32]byte]Tool, len(es))
 	var usable []Tool
 	for _, e := range es {
+		if e.Disabled {
+			continue
+		}
 		key := revision(e)
 		t, ok := had[key]
 		if !ok {
@@ -155,7 +179,7 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 }
 
 func (r *Registry) builtin(name string) bool {
-	return slices.ContainsFunc(r.Builtins, func(t Tool) bool { return t.Spec().Name == name })
+	return name == FindName || slices.ContainsFunc(r.Builtins, func(t Tool) bool { return t.Spec().Name == name })
 }
 
 func (r *Registry) log() *slog.Logger { return cmp.Or(r.Log, slog.Default()) }

@@ -161,3 +161,32 @@ func TestFuncChecksArguments(t *testing.T) {
 	}
 	mustContain(t, "the result", res.Content, "at /zone", "want string")
 }
+
+func TestDisabledToolsAreKeptAndNotOffered(t *testing.T) {
+	r := tools.Registry{Endpoints: &toolstest.Store{}}
+	e := tools.Endpoint{Name: "get_order", Description: "Looks up an order.", Request: tools.Request{URL: "https://shop.example/orders"}, Disabled: true}
+	if _, err := r.Put(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	for _, disabled := range []bool{true, false} {
+		e.Disabled = disabled
+		if _, err := r.Put(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		set, err := r.Set(t.Context())
+		if _, ok := set.Spec("get_order"); err != nil || ok == disabled || len(set.Find(1, "order")) == 1 == disabled {
+			t.Errorf("disabled %v: in the set %v, %v", disabled, ok, err)
+		}
+		if got, err := r.Get(t.Context(), "get_order"); err != nil || got.Disabled != disabled {
+			t.Errorf("disabled %v: kept as %+v, %v", disabled, got, err)
+		}
+	}
+}
+
+func TestTheNameOfFindToolsIsReserved(t *testing.T) {
+	r := tools.Registry{Endpoints: &toolstest.Store{}}
+	e := tools.Endpoint{Name: tools.FindName, Description: "x", Request: tools.Request{URL: "https://shop.example/"}}
+	if _, err := r.Put(t.Context(), e); err == nil {
+		t.Error("another tool has the name of the one that finds tools")
+	}
+}

@@ -11,6 +11,8 @@ import (
 type Set struct {
 	byName map[string]Tool
 	specs  []Spec // by name
+	pinned map[string]bool
+	finder *finder
 }
 
 // NewSet returns a set of ts; of two with one name the later wins.
@@ -23,8 +25,13 @@ func NewSet(ts ...Tool) *Set {
 		s.specs = append(s.specs, t.Spec())
 	}
 	slices.SortFunc(s.specs, func(a, b Spec) int { return cmp.Compare(a.Name, b.Name) })
+	s.finder = newFinder(s.specs)
 	return s
 }
+
+// Pinned reports whether a tool is one that comes with the server: however
+// many there are, those are offered to every model.
+func (s *Set) Pinned(name string) bool { return s != nil && s.pinned[name] }
 
 // Specs returns what the set holds, ordered by name. The caller must not
 // change it.

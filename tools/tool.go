@@ -33,6 +33,11 @@ type Spec struct {
 	// are empty for tools without a network.
 	Method string `json:"method,omitempty"`
 	Host   string `json:"host,omitempty"`
+
+	// Path and Tags are further words that the tool is found by: see
+	// [Set.Find].
+	Path string   `json:"path,omitempty"`
+	Tags []string `json:"tags,omitempty"`
 }
 
 // A Call is one request to use a tool.

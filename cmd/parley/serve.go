@@ -78,7 +78,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
-		Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short,
+		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short,
 	})
 	page, err := web.New()
 	if err != nil {

@@ -60,6 +60,7 @@ type settings struct {
 	MaxRun        time.Duration
 	MaxTurns      int
 	ParallelTools int
+	ToolsOffered  int // 0 for all
 	Gather        time.Duration
 	Lease         time.Duration
 	Drain         time.Duration

@@ -157,6 +157,7 @@ func answerRows() []setting {
 		period("max-run", "10m", "Longest that one answer may take.", "1s", "24h", func(s *settings) *duration { return &s.MaxRun }),
 		number("max-turns", "n", "12", "Turns of the model in one answer.", 1, 1000, func(s *settings) *int { return &s.MaxTurns }),
 		number("parallel-tools", "n", "8", "Tool calls of one answer at the same time.", 1, 256, func(s *settings) *int { return &s.ParallelTools }),
+		number("tools-offered", "n", "40", "Tools that a model is offered, those that fit the question best; it finds the others by searching. 0 offers all.", 0, 2000, func(s *settings) *int { return &s.ToolsOffered }),
 		period("gather", "33ms", "How long pieces of answers are gathered before they go out together.", "1ms", "1s", func(s *settings) *duration { return &s.Gather }),
 		period("lease", "2s", "How long a silent replica keeps its conversations before others take over.", "500ms", "1m", func(s *settings) *duration { return &s.Lease }),
 		period("drain", "25s", "Longest that a replica takes to hand everything over when it is stopped.", "1s", "10m", func(s *settings) *duration { return &s.Drain }),

@@ -143,6 +143,7 @@ func (a *answer) prepare(ctx context.Context) error {
 			return err
 		}
 		a.set, err = a.r.toolbox.Set(ctx)
+		a.set = narrowed(a.set, a.r.o.Offered)
 		return err
 	})
 }

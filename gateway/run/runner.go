@@ -58,6 +58,7 @@ type Options struct {
 	MaxRun    time.Duration // of one attempt at a run: 10 min
 	History   int           // earlier messages that a model is shown: 100
 	Drain     time.Duration // for handing runs over: 10 s
+	Offered   int           // tools that a model is offered, the best of those that there are: 40; negative: all
 	Hold      time.Duration // for which a message is held while Redis is away, before it is refused: 3 s
 
 	PerPerson int                      // answers of one person at once, on all replicas: 3; negative: any number
@@ -78,6 +79,9 @@ func (o Options) withDefaults() Options {
 	o.MaxRun = or(o.MaxRun, 10*time.Minute)
 	o.History = or(o.History, 100)
 	o.Drain = or(o.Drain, 10*time.Second)
+	if o.Offered == 0 {
+		o.Offered = 40
+	}
 	o.Hold = or(o.Hold, 3*time.Second)
 	if o.PerPerson == 0 {
 		o.PerPerson = 3

@@ -145,6 +145,9 @@ func (d *document) make(o *Operation, item object, r *Report) error {
 		Name: o.Name, Description: describe(op, item, o, r), Request: tools.Request{Method: method},
 		In: map[string]string{}, Style: map[string]tools.Style{},
 	}
+	for _, tag := range o.Tags[:min(len(o.Tags), 16)] {
+		o.Tool.Tags = append(o.Tool.Tags, cut(tag, 100))
+	}
 	defer func() { o.Warnings = b.notes.all() }()
 	if err := b.params(item, op); err != nil {
 		return err
