@@ -45,6 +45,8 @@ func routes() map[string]access {
 		"GET /v1/tools":                      admins,
 		"GET /v1/tools/:name":                admins,
 		"PUT /v1/tools/:name":                admins,
+		"PATCH /v1/tools/:name":              admins,
+		"POST /v1/tools/draft":               admins,
 		"DELETE /v1/tools/:name":             admins,
 		"POST /v1/tools/:name/call":          admins,
 		"POST /v1/tools/import":              admins,

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
 
 	"parley/gateway/chat"
@@ -23,3 +25,13 @@ func (i *Identity) Verify(cookie string) (string, bool) { return i.verify(cookie
 
 // Sign makes one.
 func (i *Identity) Sign(id string) string { return i.sign(id) }
+
+// MergePatch applies a merge patch to a JSON value.
+func MergePatch(target, patch string) string {
+	var t, p any
+	if err := errors.Join(decodeExact([]byte(target), &t), decodeExact([]byte(patch), &p)); err != nil {
+		return err.Error()
+	}
+	b, _ := json.Marshal(mergePatch(t, p))
+	return string(b)
+}

@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -10,22 +14,63 @@ import (
 	"parley/tools"
 )
 
-// toolLine is one tool in a list.
+// toolLine is one tool.
 type toolLine struct {
 	tools.Spec
 	Builtin bool `json:"builtin"`
 }
 
+// maxFoundTools is how many tools a search names if nobody says.
+const maxFoundTools = 50
+
+// listTools lists the tools by name, all or a page of them, or those that fit
+// a search, the best first.
 func (s *Server) listTools(c echo.Context) error {
-	set, err := s.Tools.Set(c.Request().Context())
+	q, after := strings.TrimSpace(c.QueryParam("q")), c.QueryParam("after")
+	limit, err := limitOf(c, 5000)
 	if err != nil {
 		return err
 	}
-	list := []toolLine{}
-	for _, spec := range set.Specs() {
-		list = append(list, toolLine{spec, s.isBuiltin(spec.Name)})
+	list, err := s.Tools.List(c.Request().Context(), q)
+	if err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, map[string]any{"tools": list})
+	total := len(list)
+	if q != "" && limit == 0 {
+		limit = maxFoundTools
+	}
+	if q == "" && after != "" {
+		i := slices.IndexFunc(list, func(l tools.Listing) bool { return l.Name > after })
+		list = list[max(i, 0):]
+		if i < 0 {
+			list = nil
+		}
+	}
+	next := ""
+	if limit > 0 && len(list) > limit {
+		list = list[:limit]
+		if q == "" {
+			next = list[limit-1].Name
+		}
+	}
+	return c.JSON(http.StatusOK, struct {
+		Tools []tools.Listing `json:"tools"`
+		Next  string          `json:"next,omitempty"` // for after, if there are more
+		Total int             `json:"total"`
+	}{append([]tools.Listing{}, list...), next, total})
+}
+
+// limitOf returns the member limit of a query, 0 if there is none.
+func limitOf(c echo.Context, most int) (int, error) {
+	text := c.QueryParam("limit")
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, problem(http.StatusBadRequest, codeBadRequest, "limit is a number from 1 to %d.", most).in("limit")
+	}
+	return n, nil
 }
 
 func (s *Server) isBuiltin(name string) bool {
@@ -69,8 +114,13 @@ func (s *Server) putTool(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	name := c.Param("name")
-	if b, err = named(b, name); err != nil {
+	return s.storeTool(c, b)
+}
+
+// storeTool registers what b declares under the name in the address.
+func (s *Server) storeTool(c echo.Context, b []byte) error {
+	b, err := named(b, c.Param("name"))
+	if err != nil {
 		return err
 	}
 	e, err := tools.DecodeEndpoint(b)
@@ -105,11 +155,112 @@ func named(b []byte, name string) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
+// patchTool changes some members of a tool's declaration: the body is a merge
+// patch (RFC 7396) of it as it is shown. Secrets that it does not name stay.
+func (s *Server) patchTool(c echo.Context) error {
+	b, err := readBody(c, maxEndpoint)
+	if err != nil {
+		return err
+	}
+	if s.isBuiltin(c.Param("name")) {
+		return problem(http.StatusConflict, codeConflict, "A built-in tool cannot be changed.").in("name")
+	}
+	var members map[string]json.RawMessage
+	if err := decodeStrict(b, &members); err != nil {
+		return err
+	}
+	var patch map[string]any
+	if err := decodeExact(b, &patch); err != nil || patch == nil { // null
+		return problem(http.StatusBadRequest, codeBadRequest, "A change is a JSON object with the members to change, such as {\"disabled\": true}.")
+	}
+	e, err := s.Tools.Get(c.Request().Context(), c.Param("name"))
+	if err != nil {
+		return toolError(err)
+	}
+	if b, err = patched(e.Public(), patch); err != nil {
+		return err
+	}
+	return s.storeTool(c, b)
+}
+
+// patched returns the declaration of e after a merge patch.
+func patched(e tools.Endpoint, patch map[string]any) ([]byte, error) {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	var doc any
+	if err := decodeExact(b, &doc); err != nil {
+		return nil, err
+	}
+	return json.Marshal(mergePatch(doc, patch))
+}
+
+// decodeExact decodes JSON and keeps numbers as they are written.
+func decodeExact(b []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	return d.Decode(into)
+}
+
+// mergePatch is MergePatch of RFC 7396, section 2.
+func mergePatch(target, patch any) any {
+	members, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for name, v := range members {
+		if v == nil {
+			delete(object, name)
+		} else {
+			object[name] = mergePatch(object[name], v)
+		}
+	}
+	return object
+}
+
+// draftTool makes a draft of a tool from a curl command. Nothing is stored and
+// nothing called. The draft shows the secrets that the command has: whoever
+// asks has just sent them.
+func (s *Server) draftTool(c echo.Context) error {
+	var body struct {
+		Curl string `json:"curl"`
+	}
+	if err := decodeBody(c, 2*tools.MaxCurl, &body); err != nil {
+		return err
+	}
+	e, warnings, err := tools.DraftCurl(body.Curl)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Cache-Control", "no-store")
+	return c.JSON(http.StatusOK, struct {
+		Tool     tools.Endpoint `json:"tool"`
+		Warnings []string       `json:"warnings"`
+	}{e, append([]string{}, warnings...)})
+}
+
 func (s *Server) deleteTool(c echo.Context) error {
 	if err := s.Tools.Delete(c.Request().Context(), c.Param("name")); err != nil {
 		return toolError(err)
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+// uncallable says why a tool cannot be called.
+func (s *Server) uncallable(c echo.Context, name string) error {
+	e, err := s.Tools.Get(c.Request().Context(), name)
+	switch {
+	case err != nil:
+		return toolError(err)
+	case e.Disabled:
+		return problem(http.StatusConflict, codeConflict, "This tool is disabled. Enable it to call it.").in("disabled")
+	}
+	return e.Validate()
 }
 
 // callTool tries a tool as an agent would call it.
@@ -129,7 +280,7 @@ func (s *Server) callTool(c echo.Context) error {
 	}
 	name := c.Param("name")
 	if _, ok := set.Spec(name); !ok {
-		return notFound("tool")
+		return s.uncallable(c, name)
 	}
 	id := c.Request().Header.Get("Idempotency-Key")
 	if id == "" {
