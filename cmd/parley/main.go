@@ -80,7 +80,7 @@ func commands() []command {
 		{name: "serve", args: "[flags]", help: "run the server; what parley does without a command", run: (*app).serveCommand},
 		{name: "chat", args: "[flags]", help: "talk to a server in the terminal", run: (*app).chatCommand, signals: true},
 		{name: "docs", args: "add|list|rm|search …", help: "the documents that answers can cite", run: (*app).docsCommand},
-		{name: "tools", args: "list|show|put|import|rm|call …", help: "the REST endpoints that the model can call", run: (*app).toolsCommand},
+		{name: "tools", args: "list|show|add|import|try|rm|enable|disable …", help: "the REST endpoints that the model can call", run: (*app).toolsCommand},
 		{name: "keys", args: "list|add|rm …", help: "the API keys of other systems", run: (*app).keysCommand},
 		{name: "store", args: "copy FROM TO", help: "move what is stored from SQLite to PostgreSQL, or back", run: (*app).storeCommand},
 		{name: "bench", args: "[flags]", help: "measure a server under load, and check what it delivers", run: (*app).benchCommand},

@@ -107,7 +107,7 @@ func TestMistakesInTheCommandLine(t *testing.T) {
 		{[]string{"chat", "--server", "ftp://x"}, `--server: "ftp://x" is not the URL of a server, such as http://127.0.0.1:8080`, exitUsage},
 		{[]string{"docs"}, "docs needs one of add, list, rm, search; `parley help docs` says more", exitUsage},
 		{[]string{"docs", "serach", "x"}, `docs has no "serach"; did you mean search?`, exitUsage},
-		{[]string{"tools", "call", "weather", "Lisbon"}, `tools call: "Lisbon" is not a JSON object, such as '{"place":"Lisbon"}'`, exitUsage},
+		{[]string{"tools", "call", "weather", "Lisbon"}, `tools try: "Lisbon" is neither key=value nor a JSON object, such as '{"place":"Lisbon"}'`, exitUsage},
 		{[]string{"tools", "show"}, "tools show needs a name or file; `parley help tools` says more", exitUsage},
 	}
 	for _, tt := range tests {

@@ -52,10 +52,20 @@ func (s *restServer) serve(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"passages":[]}`)
 	case route == "POST /v1/retrieval":
 		fmt.Fprint(w, `{"passages":[{"ref":"a:1","title":"First","headings":["First","Sun"],"text":"It shines.\nA lot.","score":1.5},{"ref":"b:7","title":"Second","text":"Rain.","score":0.25}]}`)
+	case route == "GET /v1/tools" && r.URL.Query().Get("q") == "zebra":
+		fmt.Fprint(w, `{"tools":[],"total":0}`)
+	case route == "GET /v1/tools" && r.URL.Query().Get("q") != "":
+		fmt.Fprint(w, `{"tools":[{"name":"get_order","description":"Looks up one order.","effect":"safe","method":"GET","host":"shop.example","approval":"always","disabled":true,"stats":{"calls":12,"failed":1,"cached":3,"p50Ms":80.4,"p95Ms":310}},{"name":"add","fault":"url: x","stats":{}}],"total":7}`)
 	case route == "GET /v1/tools":
-		fmt.Fprint(w, `{"tools":[{"name":"get_order","description":"Looks up one order.","effect":"safe","method":"GET","host":"shop.example"},{"name":"date","description":"Says the date.","effect":"safe"}]}`)
+		fmt.Fprint(w, `{"tools":[{"name":"get_order","description":"Looks up one order.","effect":"safe","method":"GET","host":"shop.example"},{"name":"date","description":"Says the date.","effect":"safe","builtin":true}]}`)
 	case route == "GET /v1/tools/get_order":
-		fmt.Fprint(w, `{"name":"get_order","method":"GET"}`)
+		fmt.Fprint(w, `{"name":"get_order","method":"GET","parameters":{"properties":{"order":{"type":"string"},"limit":{"type":"integer"},"tags":{"type":["array","null"]}}}}`)
+	case route == "PATCH /v1/tools/get_order":
+		fmt.Fprintf(w, `{"name":"get_order","patched":%s}`, body)
+	case route == "POST /v1/tools/draft":
+		fmt.Fprint(w, `{"tool":{"name":"get_thing","description":"d","url":"https://x.example/"},"warnings":["it is\u001b[2J old"]}`)
+	case route == "PUT /v1/tools/get_thing", route == "PUT /v1/tools/thing":
+		w.Write(body)
 	case route == "PUT /v1/tools/bad":
 		s.problem(w, 422, "Unprocessable Entity", "must be an http or https URL", "url")
 	case route == "PUT /v1/tools/get_order":
@@ -63,7 +73,7 @@ func (s *restServer) serve(w http.ResponseWriter, r *http.Request) {
 	case route == "POST /v1/tools/get_order/call" && strings.Contains(string(body), "404"):
 		fmt.Fprint(w, `{"content":"Error: no such order","failed":true,"outcome":{"status":404,"latencyMs":7,"failed":true,"reason":"HTTP 404"}}`)
 	case route == "POST /v1/tools/get_order/call":
-		fmt.Fprint(w, `{"content":"{\"total\":12}","failed":false,"outcome":{"status":200,"latencyMs":5}}`)
+		fmt.Fprint(w, `{"content":"{\"total\":12}","failed":false,"outcome":{"status":200,"latencyMs":5,"cached":true}}`)
 	case r.Method == "DELETE" && !strings.HasSuffix(r.URL.Path, "/gone"):
 		w.WriteHeader(204)
 	default:
@@ -124,16 +134,53 @@ func TestDocsAndTools(t *testing.T) {
 		},
 		{name: "search in vain", args: "docs search nothing", code: 1, errOut: "parley: no passage has any of these words\n"},
 		{name: "without a token", args: "docs list", token: "none", code: 1, errOut: needsToken},
-		{name: "tools", args: "tools list", out: "NAME       EFFECT  CALLS             DESCRIPTION\nget_order  safe    GET shop.example  Looks up one order.\ndate       safe    -                 Says the date.\n"},
-		{name: "a tool", args: "tools show get_order", out: "{\n  \"name\": \"get_order\",\n  \"method\": \"GET\"\n}\n"},
-		{name: "no such tool", args: "tools show a/b", code: 1, errOut: "parley: Not Found: There is no such thing.\n", seen: []string{"GET /v1/tools/a%2Fb  "}},
+		{name: "tools", args: "tools list", out: "NAME       METHOD  HOST          EFFECT  POLICY  STATE     DESCRIPTION\nget_order  GET     shop.example  safe    -       on        Looks up one order.\ndate       -       -             safe    -       built in  Says the date.\n"},
+		{
+			name: "tools that fit, with what is counted of them", args: "tools list look up", seen: []string{"GET /v1/tools?q=look+up  "},
+			out:    "NAME       METHOD  HOST          EFFECT  POLICY  STATE     CALLS  P50    P95     FAILED  CACHED  DESCRIPTION\nget_order  GET     shop.example  safe    always  disabled  12     80 ms  310 ms  1       3       Looks up one order.\nadd        -       -             -       -       broken    0      -      -       0       0       -\n",
+			errOut: "the best 2 of 7; more words find fewer\n",
+		},
+		{name: "no tool fits", args: "tools list zebra", code: 1, errOut: "parley: no tool has any of these words\n"},
+		{name: "tools for scripts", args: "tools list zebra --json", out: "{\n  \"tools\": [],\n  \"total\": 0\n}\n"},
+		{name: "a tool", args: "tools show get_thing", code: 1, errOut: "parley: there is no tool named get_thing; `parley tools list` names those that there are\n"},
+		{name: "no such tool", args: "tools show get_ordr", code: 1, errOut: "parley: there is no tool named get_ordr; did you mean get_order?\n", seen: []string{"GET /v1/tools/get_ordr  ", "GET /v1/tools  "}},
+		{name: "a name that is escaped", args: "tools show a/b", code: 1, errOut: "parley: there is no tool named a/b; `parley tools list` names those that there are\n", seen: []string{"GET /v1/tools/a%2Fb  ", "GET /v1/tools  "}},
+		{
+			name: "register by flags", args: "tools add thing --url https://x.example/{id}?a=1 --param limit:integer!=how --param tags:array --header X-Key:k --secret-query t=s --method post --description About",
+			out:  "registered thing\n",
+			seen: []string{`PUT /v1/tools/thing application/json {"name":"thing","description":"About","parameters":{"additionalProperties":false,"properties":{"id":{"type":"string"},"limit":{"description":"how","type":"integer"},"tags":{"type":"array"}},"required":["limit","id"],"type":"object"},"method":"POST","url":"https://x.example/{id}?a=1","headers":{"X-Key":"k"},"secretQuery":{"t":"s"}}`},
+		},
+		{name: "register by flags without a name", args: "tools add --url https://x.example", code: 2, errOut: "parley: tools add --url needs a name, such as get_order\n"},
+		{name: "register with a wrong parameter", args: "tools add t --url https://x.example --param a:date", code: 2, errOut: "parley: --param: \"a:date\" is not name:type, with a type of string, integer, number, boolean, array or object\n"},
+		{name: "register nothing", args: "tools add", code: 2, errOut: "parley: tools add needs a file, --url or --curl; `parley help tools` says more\n"},
+		{name: "register two", args: "tools add a b", code: 2, errOut: "parley: tools add takes one file or name, not 2; `parley help tools` says more\n"},
+		{
+			name: "register from curl", args: "tools add --curl -", stdin: "curl x.example", out: "registered get_thing\n", errOut: "warning: it is[2J old\n",
+			seen: []string{`POST /v1/tools/draft application/json {"curl":"curl x.example"}`, `PUT /v1/tools/get_thing application/json {"description":"d","name":"get_thing","url":"https://x.example/"}`},
+		},
+		{
+			name: "a draft of curl under another name", args: "tools add thing --curl curl --dry-run", errOut: "warning: it is[2J old\n",
+			out:  "{\n  \"description\": \"d\",\n  \"name\": \"thing\",\n  \"url\": \"https://x.example/\"\n}\n",
+			seen: []string{`POST /v1/tools/draft application/json {"curl":"curl"}`},
+		},
+		{name: "disable and enable", args: "tools disable get_order", out: "disabled get_order\n", seen: []string{`PATCH /v1/tools/get_order application/json {"disabled":true}`}},
+		{name: "enable for scripts", args: "tools enable get_order --json", out: "{\n  \"name\": \"get_order\",\n  \"patched\": {\n    \"disabled\": false\n  }\n}\n"},
+		{name: "enable what is not there", args: "tools enable get_ordre", code: 1, errOut: "parley: get_ordre: there is no tool named get_ordre; did you mean get_order?\n"},
+		{
+			name: "try with key=value", args: "tools try get_order order=7 limit=3 tags=a,b", out: "{\"total\":12}\n", errOut: "→ get_order 200 · 5 ms · cached\n",
+			seen: []string{"GET /v1/tools/get_order  ", `POST /v1/tools/get_order/call application/json {"arguments":{"limit":3,"order":"7","tags":["a","b"]}}`},
+		},
+		{name: "try with a value of another type", args: "tools try get_order limit=many", code: 2, errOut: "parley: tools try: limit: \"many\" is no integer\n"},
+		{name: "try with a parameter that is not there", args: "tools try get_order ordr=7", code: 2, errOut: "parley: tools try: get_order has no parameter ordr; it has limit, order, tags\n"},
+		{name: "try with both", args: `tools try get_order {"a":1} b=2`, code: 2, errOut: "parley: tools try takes either one JSON object or key=value, not both\n"},
+		{name: "try for scripts", args: `tools try get_order --json {}`, out: "{\n  \"content\": \"{\\\"total\\\":12}\",\n  \"failed\": false,\n  \"outcome\": {\n    \"status\": 200,\n    \"latencyMs\": 5,\n    \"cached\": true\n  }\n}\n"},
 		{name: "register", args: "tools put tool.json", out: "registered get_order\n", seen: []string{`PUT /v1/tools/get_order application/json {"name":"get_order","url":"https://shop.example"}`}},
 		{name: "register from standard input", args: "tools put -", stdin: `{"name":"get_order"}`, out: "registered get_order\n"},
 		{name: "register what is wrong", args: "tools put bad.json", code: 1, errOut: "parley: Unprocessable Entity: must be an http or https URL (field url)\n"},
 		{name: "register without a name", args: "tools put nameless.json", code: 1, errOut: "parley: nameless.json: name: must be set, such as \"get_order\"\n"},
 		{name: "register no object", args: "tools put list.json", code: 1, errOut: "parley: list.json: it is not a JSON object with a name\n"},
 		{name: "remove a tool", args: "tools rm get_order", out: "removed get_order\n"},
-		{name: "call", args: `tools call get_order {"order":"7"}`, out: "{\"total\":12}\n", errOut: "→ get_order 200 · 5 ms\n", seen: []string{`POST /v1/tools/get_order/call application/json {"arguments":{"order":"7"}}`}},
+		{name: "call", args: `tools call get_order {"order":"7"}`, out: "{\"total\":12}\n", errOut: "→ get_order 200 · 5 ms · cached\n", seen: []string{`POST /v1/tools/get_order/call application/json {"arguments":{"order":"7"}}`}},
 		{name: "call that fails", args: `tools call get_order {"order":404}`, code: 1, out: "Error: no such order\n", errOut: "→ get_order HTTP 404 · 7 ms\n"},
 	}
 	for _, tt := range tests {

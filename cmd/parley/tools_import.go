@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -53,10 +52,10 @@ func (f *importFlags) register(fs *flagSet) {
 	fs.StringVar(&f.base, "base", "", "import: the service's address, if it is not the one that the document names; a `url`.")
 	fs.StringVar(&f.prefix, "prefix", "", "import: what the tools' names begin with, a `text`.")
 	fs.Var(&f.vars, "var", "import: value of a variable of the server's address, `name=value`.")
-	fs.Var(&f.headers, "header", "import: a header that every tool sends, such as `name: value` of an API key.")
-	fs.BoolVar(&f.dryRun, "dry-run", false, "import: only say what would be done.")
+	fs.Var(&f.headers, "header", "add, import: a header that every tool sends, such as `name: value` of an API key.")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "add, import: only say what would be done.")
 	fs.BoolVar(&f.replace, "replace", false, "import: replace tools of the same name that are not of this document.")
-	fs.BoolVar(&f.raw, "json", false, "import: print the server's whole answer.")
+	fs.BoolVar(&f.raw, "json", false, "print the server's whole answer, for scripts.")
 }
 
 // pairs splits each of vs at sep.
@@ -116,12 +115,7 @@ func (t *toolbox) importTools(ctx context.Context, from string, f importFlags) e
 		return err
 	}
 	if f.raw {
-		var b bytes.Buffer
-		if err := json.Indent(&b, raw, "", "  "); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintln(t.app.stdout, plainText(b.String()))
-		return err
+		return t.print(raw)
 	}
 	var r importReport
 	if err := json.Unmarshal(raw, &r); err != nil {
