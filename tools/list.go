@@ -28,12 +28,16 @@ func (r *Registry) List(ctx context.Context, query string) ([]Listing, error) {
 		list = append(list, Listing{Spec: t.Spec(), Builtin: true})
 	}
 	if r.Endpoints != nil {
+		set, err := r.Set(ctx)
+		if err != nil {
+			return nil, err
+		}
 		stored, err := r.Endpoints.Endpoints(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("tools: list: %w", err)
 		}
 		for _, e := range stored {
-			list = append(list, r.listing(e))
+			list = append(list, r.listing(e, set))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Listing) int { return cmp.Compare(a.Name, b.Name) })
@@ -43,18 +47,18 @@ func (r *Registry) List(ctx context.Context, query string) ([]Listing, error) {
 	return found(list, query), nil
 }
 
-func (r *Registry) listing(e Endpoint) Listing {
+// listing describes e. One that the set has is compiled already.
+func (r *Registry) listing(e Endpoint, set *Set) Listing {
 	l := Listing{Disabled: e.Disabled, Import: e.Import, Secrets: e.secretNames()}
-	r.mu.Lock()
-	t := r.compiled[revision(e)]
-	r.mu.Unlock()
-	if t == nil {
-		var err error
-		if t, err = r.tool(e); err != nil {
-			l.Fault = oneLine(err.Error(), 300)
-			l.Spec = Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect(), Tags: e.Tags}
-			return l
-		}
+	if spec, ok := set.Spec(e.Name); ok && !e.Disabled && !r.builtin(e.Name) {
+		l.Spec = spec
+		return l
+	}
+	t, err := r.tool(e)
+	if err != nil {
+		l.Fault = oneLine(err.Error(), 300)
+		l.Spec = Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect(), Tags: e.Tags}
+		return l
 	}
 	l.Spec = t.Spec()
 	return l

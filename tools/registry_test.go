@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"parley/tools"
 	"parley/tools/toolstest"
@@ -188,5 +191,38 @@ func TestTheNameOfFindToolsIsReserved(t *testing.T) {
 	e := tools.Endpoint{Name: tools.FindName, Description: "x", Request: tools.Request{URL: "https://shop.example/"}}
 	if _, err := r.Put(t.Context(), e); err == nil {
 		t.Error("another tool has the name of the one that finds tools")
+	}
+}
+
+func TestWhatCannotBeUsedIsListedAllTheSame(t *testing.T) {
+	store := &toolstest.Store{}
+	r := tools.Registry{Builtins: []tools.Tool{clock()}, Endpoints: store}
+	for _, e := range []tools.Endpoint{
+		{Name: "broken", Description: "Looks up an order.", Request: tools.Request{URL: "ftp://shop.example/"}},
+		{Name: "clock", Description: "x", Request: tools.Request{URL: "https://shop.example/"}},
+		{Name: "off", Description: "x", Disabled: true, Request: tools.Request{URL: "https://shop.example/", SecretQuery: map[string]string{"key": "k"}, Headers: map[string]string{"Accept": "*/*", "X-Key": "k"}}},
+		{Name: "on", Description: "x", Request: tools.Request{URL: "https://shop.example/"}},
+	} {
+		if err := store.PutEndpoint(t.Context(), e); err != nil { // as another version may have stored it
+			t.Fatal(err)
+		}
+	}
+	list, err := r.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range list {
+		got = append(got, fmt.Sprint(l.Name, " builtin ", l.Builtin, " disabled ", l.Disabled, " broken ", l.Fault != "", " ", l.Host, l.Secrets))
+	}
+	want := []string{
+		"broken builtin false disabled false broken true []", "clock builtin true disabled false broken false []", "clock builtin false disabled false broken true []",
+		"off builtin false disabled true broken false shop.example[X-Key key]", "on builtin false disabled false broken false shop.example[]",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if found, err := r.List(t.Context(), "order"); err != nil || len(found) != 1 || found[0].Name != "broken" {
+		t.Errorf("found %v, %v", found, err)
 	}
 }
