@@ -194,6 +194,12 @@ func (r *recorder) ServeHTTP(_ http.ResponseWriter, req *http.Request) {
 	r.seen = append(r.seen, fmt.Sprintf("%s %s?%s %s %q %s", req.Method, req.URL.EscapedPath(), req.URL.Query().Encode(), media, req.Header.Get("Authorization")+req.Header.Get("X-Api-Key"), body))
 }
 
+func (r *recorder) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
+}
+
 // What a draft sends with the command's own values is what curl sends.
 func TestADraftSendsWhatCurlSends(t *testing.T) {
 	program, err := exec.LookPath("curl")
@@ -227,8 +233,8 @@ func TestADraftSendsWhatCurlSends(t *testing.T) {
 		if res, err := tool.Call(t.Context(), tools.Call{ID: "1", Name: e.Name, Arguments: examples(t, e, args)}); err != nil || res.Failed {
 			t.Fatalf("%v %+v", err, res)
 		}
-		n := len(r.seen)
-		if d := cmp.Diff(r.seen[n-2], r.seen[n-1]); d != "" {
+		seen := r.all()
+		if d := cmp.Diff(seen[len(seen)-2], seen[len(seen)-1]); d != "" {
 			t.Errorf("%v: curl and the draft send\n%s", args, d)
 		}
 	}
