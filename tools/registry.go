@@ -23,6 +23,15 @@ type EndpointStore interface {
 	DeleteEndpoint(ctx context.Context, name string) error
 }
 
+// A Supplier offers tools that somebody else declares, such as MCP servers. It
+// must be safe for concurrent use.
+type Supplier interface {
+	// Tools returns those that there are at this moment, each with a name of
+	// its own. It is called when a run begins and must not go to the network
+	// for it.
+	Tools(ctx context.Context) ([]Tool, error)
+}
+
 // ErrBuiltin is returned for a change of a tool that is built in.
 var ErrBuiltin = errors.New("this name belongs to a built-in tool: choose another")
 
@@ -32,6 +41,7 @@ var ErrBuiltin = errors.New("this name belongs to a built-in tool: choose anothe
 type Registry struct {
 	Builtins  []Tool
 	Endpoints EndpointStore // nil means none can be registered
+	Suppliers []Supplier    // their tools give way to built-in and registered ones of the same name
 	Client    *Client       // nil means one with default limits
 	Max       int           // registered endpoints in a set, by name; zero means 2,000
 	Log       *slog.Logger  // nil means slog.Default()
@@ -47,7 +57,15 @@ type Registry struct {
 // cannot be compiled is logged and left out, as is one that has come to have
 // a built-in's name. If the store fails, so does Set.
 func (r *Registry) Set(ctx context.Context) (*Set, error) {
-	all := slices.Clone(r.Builtins)
+	var all []Tool
+	for _, supplier := range r.Suppliers {
+		offered, err := supplier.Tools(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("tools: read a supplier: %w", err)
+		}
+		all = append(all, offered...)
+	}
+	all = append(all, r.Builtins...) // of two with one name the later wins
 	if r.Endpoints == nil {
 		return r.set(all), nil
 	}

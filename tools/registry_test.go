@@ -226,3 +226,35 @@ func TestWhatCannotBeUsedIsListedAllTheSame(t *testing.T) {
 		t.Errorf("found %v, %v", found, err)
 	}
 }
+
+// A shop supplies tools.
+type shop []tools.Tool
+
+func (s shop) Tools(context.Context) ([]tools.Tool, error) {
+	if s == nil {
+		return nil, errors.New("closed")
+	}
+	return s, nil
+}
+
+func TestSuppliedToolsGiveWay(t *testing.T) {
+	supplied := func(name string) tools.Tool {
+		return tools.Func(tools.Spec{Name: name, Description: "supplied"}, func(context.Context, struct{}) (tools.Result, error) { return tools.Result{}, nil })
+	}
+	store := &toolstest.Store{}
+	_ = store.PutEndpoint(t.Context(), get(t, "https://api.example", "/"))
+	r := &tools.Registry{Builtins: []tools.Tool{clock()}, Endpoints: store, Suppliers: []tools.Supplier{shop{supplied("clock"), supplied("t"), supplied("u")}}}
+	set, err := r.Set(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"clock": false, "t": false, "u": true} {
+		if spec, _ := set.Spec(name); (spec.Description == "supplied") != want {
+			t.Errorf("%s is %+v", name, spec)
+		}
+	}
+	r.Suppliers = append(r.Suppliers, shop(nil))
+	if _, err := r.Set(t.Context()); err == nil {
+		t.Error("a supplier that fails is as good as one without tools")
+	}
+}

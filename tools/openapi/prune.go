@@ -53,6 +53,7 @@ func rounds() []cuts {
 type shape struct {
 	properties []property
 	form       bool // the body is a form, where an empty list or object is nothing
+	open       bool // there may be more properties
 }
 
 type property struct {
@@ -134,7 +135,7 @@ func (c *converter) root(s shape) any {
 			required = append(required, p.name)
 		}
 	}
-	root := object{"type": "object", "properties": props, "additionalProperties": false}
+	root := object{"type": "object", "properties": props, "additionalProperties": s.open}
 	if len(required) > 0 {
 		root["required"] = required
 	}
