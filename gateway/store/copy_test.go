@@ -14,6 +14,7 @@ import (
 	"parley/gateway/access"
 	"parley/gateway/chat"
 	"parley/tools"
+	"parley/tools/mcp"
 	"parley/tools/rag"
 )
 
@@ -45,7 +46,7 @@ func fill(t *testing.T, db *DB) {
 	if _, err := db.Secret(t.Context(), "key", []byte("\x00\xff secret")); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.DeleteConversation(t.Context(), "c6"), db.PutEndpoint(t.Context(), tools.Endpoint{Name: "a", Description: "Ä"})); err != nil {
+	if err := errors.Join(db.DeleteConversation(t.Context(), "c6"), db.PutEndpoint(t.Context(), tools.Endpoint{Name: "a", Description: "Ä"}), db.PutMCPServer(t.Context(), mcp.Server{Name: "a", URL: "http://a.example/"})); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {

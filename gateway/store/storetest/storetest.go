@@ -16,6 +16,7 @@ import (
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/mcp"
 )
 
 // A Store is what the suite tests. Package store documents the methods.
@@ -50,6 +51,11 @@ type Store interface {
 	Keys(ctx context.Context) ([]access.Key, error)
 	DeleteKey(ctx context.Context, id string) error
 
+	MCPServers(ctx context.Context) ([]mcp.Server, error)
+	MCPServer(ctx context.Context, name string) (mcp.Server, error)
+	PutMCPServer(ctx context.Context, s mcp.Server) error
+	DeleteMCPServer(ctx context.Context, name string) error
+
 	Ping(ctx context.Context) error
 }
 
@@ -71,6 +77,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"guards", guards()},
 		{"endpoints", endpoints()},
 		{"keys", keys()},
+		{"mcp", mcpServers()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
