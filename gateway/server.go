@@ -22,6 +22,7 @@ import (
 	"parley/gateway/run"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/mcp"
 	"parley/tools/rag"
 )
 
@@ -50,6 +51,7 @@ type Config struct {
 	Hub       *chat.Hub
 	Runner    *run.Runner
 	Tools     *tools.Registry
+	MCP       *mcp.Servers
 	Documents *rag.Service
 	Keys      Keys
 	Identity  *Identity
@@ -191,6 +193,10 @@ func (s *Server) routes() {
 	v1.POST("/tools/draft", s.admin(s.draftTool))
 	v1.POST("/tools/:name/call", s.admin(s.callTool))
 	v1.POST("/tools/import", s.spare(s.admin(s.importTools)))
+	v1.GET("/mcp", s.admin(s.listMCP))
+	v1.GET("/mcp/:name", s.admin(s.getMCP))
+	v1.PUT("/mcp/:name", s.admin(s.putMCP))
+	v1.DELETE("/mcp/:name", s.admin(s.deleteMCP))
 	v1.POST("/documents", s.spare(s.admin(s.addDocument)))
 	v1.GET("/documents", s.admin(s.listDocuments))
 	v1.GET("/documents/:id", s.person(s.getDocument))

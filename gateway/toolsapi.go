@@ -3,6 +3,8 @@ package gateway
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strconv"
@@ -93,10 +95,26 @@ func (s *Server) getTool(c echo.Context) error {
 		return c.JSON(http.StatusOK, toolLine{spec, true})
 	}
 	e, err := s.Tools.Get(c.Request().Context(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.getSupplied(c, name)
+	}
 	if err != nil {
 		return toolError(err)
 	}
 	return c.JSON(http.StatusOK, e.Public())
+}
+
+// getSupplied shows a tool that is declared elsewhere, by an MCP server.
+func (s *Server) getSupplied(c echo.Context, name string) error {
+	set, err := s.Tools.Set(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	spec, ok := set.Spec(name)
+	if !ok {
+		return notFound("tool")
+	}
+	return c.JSON(http.StatusOK, toolLine{spec, false})
 }
 
 func toolError(err error) error {

@@ -61,7 +61,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	registry, err := openTools(s, db, keys, ln.Addr(), log)
+	registry, servers, err := openTools(s, db, keys, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	server := gateway.New(gateway.Config{
-		Store: db, Hub: hub, Runner: runner, Tools: registry, Documents: documents,
+		Store: db, Hub: hub, Runner: runner, Tools: registry, MCP: servers, Documents: documents,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
 		Ready: func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short: mem.Short,
@@ -94,7 +94,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	})
 	h := &house{
 		settings: s, log: log, ln: ln, server: server, runner: runner,
-		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, mem.watch},
+		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, servers.Run, mem.watch},
 		http:  &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)},
 	}
 	greet(stdout, s, ln.Addr(), keys)

@@ -22,6 +22,7 @@ import (
 	"parley/llm"
 	"parley/llm/provider"
 	"parley/tools"
+	"parley/tools/mcp"
 )
 
 func newLogger(s settings, w io.Writer) *slog.Logger {
@@ -54,18 +55,35 @@ func retrieval(base, token string) tools.Endpoint {
 
 // openTools returns the tools of this server. Its own address is the one
 // private address that is always allowed, for retrieval.
-func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, error) {
+func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
 	self := selfAddr(addr)
 	client := tools.NewClient(tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()})
 	r := &tools.Registry{Endpoints: db, Client: client, Log: log}
 	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {
 		t, err := e.Tool(client)
 		if err != nil {
-			return nil, fmt.Errorf("tool %s: %w", e.Name, err)
+			return nil, nil, fmt.Errorf("tool %s: %w", e.Name, err)
 		}
 		r.Builtins = append(r.Builtins, t)
 	}
-	return r, nil
+	commands, err := mcpCommands(s.MCPStdio)
+	if err != nil {
+		return nil, nil, fmt.Errorf("PARLEY_MCP_STDIO: %w", err)
+	}
+	servers := mcp.New(mcp.Options{Store: db, HTTP: client.HTTP(), Stdio: commands, Log: log, Version: shortVersion(), UserAgent: "Parley/" + shortVersion()})
+	r.Suppliers = append(r.Suppliers, servers)
+	return r, servers, nil
+}
+
+func mcpCommands(file string) ([]mcp.Command, error) {
+	if file == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return mcp.Commands(b)
 }
 
 // selfAddr is where this process reaches itself.

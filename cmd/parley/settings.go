@@ -31,6 +31,7 @@ type settings struct {
 	TrustedProxies []netip.Prefix
 	SecureCookies  string // "auto", "true" or "false"
 	EgressAllow    []string
+	MCPStdio       string // file of MCP servers to run, empty for none
 
 	LogLevel  slog.Level
 	LogFormat string // "text" or "json"

@@ -124,6 +124,8 @@ func accessRows() []setting {
 		proxiesRow(), cookies,
 		list("egress-allow", "host:port,…", "Private addresses that tools may call; public ones need no entry.",
 			func(s *settings) *[]string { return &s.EgressAllow }, allowance),
+		text("mcp-stdio", "file", "", "JSON file of MCP servers to run as processes: {\"mcpServers\": {\"name\": {\"command\", \"args\", \"env\"}}}.",
+			func(s *settings) *string { return &s.MCPStdio }, optional(absolute)),
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"parley/gateway/access"
 	"parley/gateway/fleet"
 	"parley/tools"
+	"parley/tools/mcp"
 	"parley/tools/rag"
 )
 
@@ -53,10 +54,16 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 	if r.Tools == nil {
 		r.Tools = &tools.Registry{Endpoints: r.Store, Log: r.cluster.Log}
 	}
+	client := r.Tools.Client
+	if client == nil {
+		client = tools.NewClient(tools.ClientOptions{})
+	}
+	servers := mcp.New(mcp.Options{Store: r.Store, HTTP: client.HTTP(), Log: r.cluster.Log})
+	r.Tools.Suppliers = append(r.Tools.Suppliers, servers)
 	rdb := r.Link.Client()
 	g := &Gateway{Host: r.Name[:len("replica?")], Replica: r, rdb: rdb, done: make(chan struct{})}
 	g.Server = gateway.New(gateway.Config{
-		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, Documents: documents,
+		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, MCP: servers, Documents: documents,
 		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey), Keys: access.NewRing(r.Store)},
 		Keys:     r.Store,
 		Limiter:  fleet.NewLimiter(rdb), Log: r.cluster.Log.With("replica", r.Name),
@@ -67,7 +74,13 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 	})
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())
-	go func() { defer close(g.done); _ = g.Server.Run(ctx) }()
+	go func() {
+		defer close(g.done)
+		var running sync.WaitGroup
+		running.Go(func() { _ = servers.Run(ctx) })
+		_ = g.Server.Run(ctx)
+		running.Wait()
+	}()
 	g.unplug = n.Serve(g.Host, g.Server)
 	return g
 }
