@@ -13,6 +13,7 @@ import (
 type Listing struct {
 	Spec
 	Builtin  bool     `json:"builtin"`
+	Supplied bool     `json:"supplied,omitempty"` // it comes from a [Supplier], and is changed there
 	Disabled bool     `json:"disabled,omitempty"`
 	Fault    string   `json:"fault,omitempty"`   // why it cannot be used
 	Secrets  []string `json:"secrets,omitempty"` // names of the headers and query members whose values are kept
@@ -27,11 +28,11 @@ func (r *Registry) List(ctx context.Context, query string) ([]Listing, error) {
 	for _, t := range r.Builtins {
 		list = append(list, Listing{Spec: t.Spec(), Builtin: true})
 	}
+	set, err := r.Set(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if r.Endpoints != nil {
-		set, err := r.Set(ctx)
-		if err != nil {
-			return nil, err
-		}
 		stored, err := r.Endpoints.Endpoints(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("tools: list: %w", err)
@@ -40,11 +41,27 @@ func (r *Registry) List(ctx context.Context, query string) ([]Listing, error) {
 			list = append(list, r.listing(e, set))
 		}
 	}
+	list = append(list, supplied(set, list)...)
 	slices.SortStableFunc(list, func(a, b Listing) int { return cmp.Compare(a.Name, b.Name) })
 	if query == "" {
 		return list, nil
 	}
 	return found(list, query), nil
+}
+
+// supplied returns what a set has besides what is listed: the tools of
+// suppliers.
+func supplied(set *Set, listed []Listing) (more []Listing) {
+	names := map[string]bool{}
+	for _, l := range listed {
+		names[l.Name] = true
+	}
+	for _, spec := range set.Specs() {
+		if !names[spec.Name] {
+			more = append(more, Listing{Spec: spec, Supplied: true})
+		}
+	}
+	return more
 }
 
 // listing describes e. One that the set has is compiled already.

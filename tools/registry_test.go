@@ -253,6 +253,17 @@ func TestSuppliedToolsGiveWay(t *testing.T) {
 			t.Errorf("%s is %+v", name, spec)
 		}
 	}
+	list, err := r.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range list {
+		got = append(got, fmt.Sprint(l.Name, " builtin ", l.Builtin, " supplied ", l.Supplied))
+	}
+	if d := cmp.Diff([]string{"clock builtin true supplied false", "t builtin false supplied false", "u builtin false supplied true"}, got); d != "" {
+		t.Error(d)
+	}
 	r.Suppliers = append(r.Suppliers, shop(nil))
 	if _, err := r.Set(t.Context()); err == nil {
 		t.Error("a supplier that fails is as good as one without tools")
