@@ -14,7 +14,11 @@ import (
 // Tool returns the endpoint as a tool that sends its requests through client;
 // nil means a client with default limits. Its error is that of
 // [Endpoint.Validate].
-func (e Endpoint) Tool(client *Client) (Tool, error) {
+//
+// A tool that names a [Credential] needs a [Registry], which has them.
+func (e Endpoint) Tool(client *Client) (Tool, error) { return e.tool(client, nil) }
+
+func (e Endpoint) tool(client *Client, credentials *Credentials) (Tool, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
@@ -26,7 +30,7 @@ func (e Endpoint) Tool(client *Client) (Tool, error) {
 		client = NewClient(ClientOptions{})
 	}
 	return &endpointTool{
-		plan: p, client: client, spec: e.spec(p), redactor: e.redactor(),
+		plan: p, client: client, credentials: credentials, spec: e.spec(p), redactor: e.redactor(),
 		timeout: time.Duration(cmp.Or(e.TimeoutMs, DefaultTimeoutMs)) * time.Millisecond,
 		limit:   cmp.Or(e.MaxBytes, DefaultMaxBytes),
 	}, nil
@@ -62,9 +66,12 @@ func pathOf(raw string) string {
 // An endpointTool is a compiled [Endpoint]. All methods may be called
 // concurrently.
 type endpointTool struct {
-	plan     *plan
-	client   *Client
-	spec     Spec
+	plan   *plan
+	client *Client
+	spec   Spec
+
+	credentials *Credentials // nil for none
+
 	redactor redactor
 	timeout  time.Duration // of a call
 	limit    int           // bytes of an answer
@@ -77,7 +84,7 @@ func (t *endpointTool) Call(ctx context.Context, call Call) (Result, error) {
 	began := time.Now()
 	inner, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	r := &exchange{endpointTool: t, ctx: inner, call: call, began: began}
+	r := &exchange{endpointTool: t, ctx: inner, call: call, began: began, redactor: t.redactor}
 	res := r.run()
 	if ctx.Err() != nil {
 		return Result{}, fmt.Errorf("tools: call %s: %w", t.spec.Name, ctx.Err())
@@ -85,7 +92,7 @@ func (t *endpointTool) Call(ctx context.Context, call Call) (Result, error) {
 	r.out.LatencyMs = time.Since(began).Milliseconds()
 	r.out.Failed, r.out.Reason = res.Failed, res.Outcome.Reason
 	res.Outcome = r.out
-	return t.redactor.result(res), nil
+	return r.redactor.result(res), nil
 }
 
 // An exchange is one call of an endpoint under way.
@@ -95,6 +102,9 @@ type exchange struct {
 	call  Call
 	began time.Time
 	out   Outcome
+
+	redactor   redactor // the endpoint's, and that of every credential that was used
+	credential string   // identifies the last credential that was used and whose it is, without a secret; "" for none
 }
 
 func (x *exchange) run() Result {

@@ -102,6 +102,8 @@ type Request struct {
 	Headers     map[string]string `json:"headers,omitempty"`
 	SecretQuery map[string]string `json:"secretQuery,omitempty"`
 
+	Auth string `json:"auth,omitempty"` // name of the [Credential] that is sent as well
+
 	Body     json.RawMessage `json:"body,omitempty"`     // a JSON template
 	BodyType string          `json:"bodyType,omitempty"` // "json", the default, "form", "text", "multipart" or a media type
 }

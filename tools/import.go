@@ -12,8 +12,9 @@ import (
 )
 
 // Renew returns next, an endpoint made anew from its document, with what the
-// owner has set on old: headers, secret query, limits, effect, select,
-// sources and whether it is disabled. A secret stays with the origin that it was given for: lost names
+// owner has set on old: headers, secret query, credential, limits, effect,
+// select, sources and whether it is disabled. A secret stays with the origin
+// that it was given for, and a credential is not taken to another: lost names
 // those that next's origin must be given again. Both have no steps.
 func Renew(old, next Endpoint) (e Endpoint, lost []string) {
 	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
@@ -45,6 +46,13 @@ func Renew(old, next Endpoint) (e Endpoint, lost []string) {
 	maps.Copy(headers, next.Headers)
 	maps.Copy(queries, next.SecretQuery)
 	next.Headers, next.SecretQuery = orNil(headers), orNil(queries)
+	switch {
+	case next.Auth != "" || old.Auth == "":
+	case same:
+		next.Auth = old.Auth
+	default:
+		lost = append(lost, "auth")
+	}
 	return next, lost
 }
 

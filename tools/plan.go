@@ -114,8 +114,8 @@ func (e *Endpoint) compileSingle(p *plan) error {
 
 func (e *Endpoint) compileSteps(p *plan) error {
 	r := e.Request
-	if r.URL != "" || r.Method != "" || len(r.Query)+len(r.Headers)+len(r.SecretQuery)+len(r.Body)+len(e.In)+len(e.Style)+len(e.Parts) > 0 {
-		return faultf("steps", "stand instead of method, url, query, headers, body, in, style and parts: move those into a step")
+	if r.URL != "" || r.Method != "" || len(r.Query)+len(r.Headers)+len(r.SecretQuery)+len(r.Body)+len(e.In)+len(e.Style)+len(e.Parts) > 0 || r.Auth != "" {
+		return faultf("steps", "stand instead of method, url, query, headers, auth, body, in, style and parts: move those into a step")
 	}
 	if len(e.Steps) > maxSteps {
 		return faultf("steps", "must not be more than %d", maxSteps)

@@ -43,8 +43,11 @@ type Registry struct {
 	Endpoints EndpointStore // nil means none can be registered
 	Suppliers []Supplier    // their tools give way to built-in and registered ones of the same name
 	Client    *Client       // nil means one with default limits
-	Max       int           // registered endpoints in a set, by name; zero means 2,000
-	Log       *slog.Logger  // nil means slog.Default()
+
+	Credentials *Credentials // what endpoints may name; nil means none
+
+	Max int          // registered endpoints in a set, by name; zero means 2,000
+	Log *slog.Logger // nil means slog.Default()
 
 	mu       sync.Mutex
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
@@ -135,7 +138,7 @@ func (r *Registry) tool(e Endpoint) (Tool, error) {
 	if r.builtin(e.Name) {
 		return nil, ErrBuiltin
 	}
-	return e.Tool(r.client())
+	return e.tool(r.client(), r.Credentials)
 }
 
 // revision identifies an endpoint as it is stored.
@@ -161,6 +164,9 @@ func (r *Registry) Put(ctx context.Context, e Endpoint) (Endpoint, error) {
 		return Endpoint{}, fmt.Errorf("tools: put endpoint %s: %w", e.Name, err)
 	}
 	if e, err = Merge(old, e); err != nil {
+		return Endpoint{}, err
+	}
+	if err := r.Credentials.Check(ctx, e); err != nil {
 		return Endpoint{}, err
 	}
 	if err := r.Endpoints.PutEndpoint(ctx, e); err != nil {

@@ -27,6 +27,7 @@ type request struct {
 	secrets  map[string]string // in the query
 	body     any               // a parsed tree, nil for none
 	bodyType string
+	auth     string // name of a credential, "" for none
 
 	styled  []styled          // of the query
 	cookies []styled          // from arguments
@@ -48,7 +49,7 @@ var (
 
 // compileRequest compiles r; at names it in faults, such as "steps[1]." or "".
 func compileRequest(r *Request, at string) (*request, error) {
-	q := &request{method: r.method(), fixed: r.Headers, secrets: r.SecretQuery, bodyType: cmp.Or(r.BodyType, "json")}
+	q := &request{method: r.method(), fixed: r.Headers, secrets: r.SecretQuery, bodyType: cmp.Or(r.BodyType, "json"), auth: r.Auth}
 	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, q.method) {
 		return nil, faultf(at+"method", "must be GET, HEAD, POST, PUT, PATCH or DELETE")
 	}

@@ -2,6 +2,7 @@ package tools
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -159,7 +160,8 @@ func originOf(raw string) string {
 
 // A redactor takes secrets out of texts. It does not change.
 type redactor struct {
-	secrets  []string // longest first
+	plain    []string
+	secrets  []string // in every form, longest first
 	replacer *strings.Replacer
 }
 
@@ -174,18 +176,27 @@ func (e *Endpoint) redactor() redactor {
 		}
 		return nil
 	})
+	return newRedactor(all)
+}
+
+func newRedactor(secrets []string) redactor {
 	var forms []string
-	for _, s := range all {
+	for _, s := range secrets {
 		forms = append(forms, escapedForms(s)...)
 	}
 	forms = slices.DeleteFunc(forms, func(s string) bool { return len(s) < shortestSecret })
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	forms = slices.Compact(forms)
 	var pairs []string
 	for _, s := range forms {
 		pairs = append(pairs, s, Mask)
 	}
-	return redactor{forms, strings.NewReplacer(pairs...)}
+	return redactor{secrets, forms, strings.NewReplacer(pairs...)}
+}
+
+// and returns a redactor that takes more secrets out.
+func (r redactor) and(secrets ...string) redactor {
+	return newRedactor(slices.Concat(r.plain, secrets))
 }
 
 func secretsIn(value string) []string {

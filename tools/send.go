@@ -20,7 +20,10 @@ func (x *exchange) send(step planStep, vs values, extra map[string]any, last boo
 	x.mark(req, step, last)
 	x.out.Method, x.out.Host, x.out.Status = req.Method, req.URL.Host, 0
 	x.out.Requests++
-	resp, err := x.client.Do(req)
+	resp, failed, err := x.do(req, step.request.auth)
+	if failed != nil {
+		return answer{}, failed
+	}
 	if err != nil {
 		return answer{}, x.broken(err)
 	}

@@ -125,6 +125,9 @@ func (d *document) isKey(in, name string) bool {
 // nothing: it has all that one of the alternatives asks for.
 func (r *Report) Missing(op Operation, tool tools.Endpoint) string {
 	var first string
+	if tool.Auth != "" { // what its owner has chosen
+		return ""
+	}
 	for _, alternative := range op.Auth {
 		needs, ok := r.lacks(alternative, tool)
 		if ok {
