@@ -49,12 +49,12 @@ func (a *app) copyStore(ctx context.Context, from, to string) (err error) {
 	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) && !store.IsPostgres(from) {
 		return fmt.Errorf("store copy: there is no store at %s", from)
 	}
-	source, err := store.Open(ctx, from)
+	source, err := store.Open(ctx, from, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := store.Open(ctx, to)
+	target, err := store.Open(ctx, to, nil)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestStoreCopy(t *testing.T) {
 	from, to := filepath.Join(t.TempDir(), "old.db"), filepath.Join(t.TempDir(), "new.db")
-	db, err := store.Open(t.Context(), from)
+	db, err := store.Open(t.Context(), from, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func openStore(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(context.Background(), ":memory:")
+	db, err := store.Open(context.Background(), ":memory:", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"parley/gateway/fleet"
 	"parley/gateway/run"
 	"parley/gateway/store"
+	"parley/gateway/store/vault"
 	"parley/llm"
 	"parley/tools"
 )
@@ -47,7 +48,11 @@ func NewCluster(t testing.TB, agent *llm.Agent) *Cluster {
 // Store opens the cluster's store. The test closes it.
 func (c *Cluster) Store() *store.DB {
 	c.TB.Helper()
-	db, err := store.Open(context.Background(), c.file)
+	v, err := vault.New([]byte(VaultKey))
+	if err != nil {
+		c.TB.Fatal(err)
+	}
+	db, err := store.Open(context.Background(), c.file, v)
 	if err != nil {
 		c.TB.Fatal(err)
 	}

@@ -22,6 +22,7 @@ const (
 	AdminToken     = "canary-admin-token"
 	RetrievalToken = "canary-retrieval-token"
 	CookieKey      = "canary-cookie-key-of-32-bytes..."
+	VaultKey       = "canary-vault-key-of-32-bytes...."
 )
 
 // GatewayOptions are what a test may want of a [Gateway].
@@ -60,6 +61,9 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 	}
 	servers := mcp.New(mcp.Options{Store: r.Store, HTTP: client.HTTP(), Log: r.cluster.Log})
 	r.Tools.Suppliers = append(r.Tools.Suppliers, servers)
+	if r.Tools.Credentials == nil {
+		r.Tools.Credentials = &tools.Credentials{Store: r.Store, Tokens: r.Store, Departures: r.Store, Client: r.Tools.Client, Log: r.cluster.Log}
+	}
 	rdb := r.Link.Client()
 	g := &Gateway{Host: r.Name[:len("replica?")], Replica: r, rdb: rdb, done: make(chan struct{})}
 	g.Server = gateway.New(gateway.Config{

@@ -11,7 +11,8 @@ import (
 // before it.
 func copied() []string {
 	return []string{
-		"conversations", "deleted_conversations", "messages", "runs", "guards", "secrets", "endpoints", "api_keys", "mcp_servers",
+		"conversations", "deleted_conversations", "messages", "runs", "guards", "secrets",
+		"endpoints", "mcp_servers", "api_keys", "credentials", "tokens", "departures",
 		"rag_collections", "rag_documents", "rag_chunks", "rag_segments", "rag_postings", "rag_dead",
 	}
 }

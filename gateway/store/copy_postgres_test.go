@@ -14,7 +14,7 @@ import (
 )
 
 func testCopyThere(t *testing.T, c *storetest.Cluster) {
-	file, pg, back := open(t, filepath.Join(t.TempDir(), "parley.db")), open(t, c.URL(t)), open(t, ":memory:")
+	file, pg, back := open(t, filepath.Join(t.TempDir(), "parley.db")), openSealed(t, c.URL(t)), openSealed(t, ":memory:")
 	fill(t, file)
 	mustCopy(t, file, pg)
 	mustCopy(t, pg, back)
@@ -32,7 +32,7 @@ func testCopyThere(t *testing.T, c *storetest.Cluster) {
 }
 
 func testCopyFails(t *testing.T, c *storetest.Cluster) {
-	file, pg := open(t, ":memory:"), open(t, c.URL(t))
+	file, pg := open(t, ":memory:"), openSealed(t, c.URL(t))
 	fill(t, file)
 	inTable(t, pg, "rag_postings", `RAISE 'no' USING ERRCODE = '53100';`)
 	if err := Copy(t.Context(), file, pg, func(string, int64, int64) {}); !errors.Is(err, ErrFull) {
@@ -44,7 +44,7 @@ func testCopyFails(t *testing.T, c *storetest.Cluster) {
 }
 
 func testCopyMoment(t *testing.T, c *storetest.Cluster) {
-	from, to := open(t, c.URL(t)), open(t, c.URL(t))
+	from, to := open(t, c.URL(t)), openSealed(t, c.URL(t))
 	mustAccept(t, from, question("c1", 1))
 	first := true
 	err := Copy(t.Context(), from, to, func(string, int64, int64) {

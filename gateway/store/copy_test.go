@@ -18,6 +18,17 @@ import (
 	"parley/tools/rag"
 )
 
+// openSealed opens a store as whoever copies it does, who has no key.
+func openSealed(t *testing.T, path string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 // fill puts something into every table, and a gap at the end of the segments.
 func fill(t *testing.T, db *DB) {
 	t.Helper()
@@ -46,7 +57,15 @@ func fill(t *testing.T, db *DB) {
 	if _, err := db.Secret(t.Context(), "key", []byte("\x00\xff secret")); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.DeleteConversation(t.Context(), "c6"), db.PutEndpoint(t.Context(), tools.Endpoint{Name: "a", Description: "Ä"}), db.PutMCPServer(t.Context(), mcp.Server{Name: "a", URL: "http://a.example/"})); err != nil {
+	if err := errors.Join(
+		db.DeleteConversation(t.Context(), "c6"), db.PutEndpoint(t.Context(), tools.Endpoint{Name: "a", Description: "Ä"}),
+		db.PutMCPServer(t.Context(), mcp.Server{Name: "a", URL: "http://a.example/"}),
+		db.PutCredential(t.Context(), tools.Credential{Name: "a", Value: "secret"}),
+		db.PutDeparture(t.Context(), "state", tools.Departure{Verifier: "secret", Expires: time.Now().Add(time.Hour)}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.PutToken(t.Context(), tools.TokenKey{Credential: "a", Person: "ann"}, tools.Token{Access: "secret"}, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {
@@ -119,7 +138,7 @@ func mustCopy(t *testing.T, from, to *DB) (told map[string]int64) {
 }
 
 func TestCopyIsTheSame(t *testing.T) {
-	from, to := open(t, ":memory:"), open(t, filepath.Join(t.TempDir(), "parley.db"))
+	from, to := open(t, ":memory:"), openSealed(t, filepath.Join(t.TempDir(), "parley.db"))
 	fill(t, from)
 	told := mustCopy(t, from, to)
 	want := dump(t, from)
@@ -143,7 +162,7 @@ func TestCopyNeedsAnEmptyStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Copy(t.Context(), from, to, func(string, int64, int64) {})
-	if !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "1 rows of secrets") {
+	if !errors.Is(err, ErrNotEmpty) || !strings.Contains(err.Error(), "2 rows of secrets") {
 		t.Error(err)
 	}
 	if _, err := to.Conversation(t.Context(), "c1"); !errors.Is(err, chat.ErrNotFound) {

@@ -87,7 +87,10 @@ func full(err error) bool {
 
 // orphan tells whether something could not be stored because what it belongs
 // to is gone: deleted since the transaction looked for it.
-func orphan(err error) bool { return sqlState(err) == stateForeignKey }
+func orphan(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY || sqlState(err) == stateForeignKey
+}
 
 // undone tells whether a transaction was rolled back, all of it, for the sake
 // of another, and may be made again.

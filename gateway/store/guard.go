@@ -34,12 +34,19 @@ func (db *DB) Guard(ctx context.Context, run, call, by string) (first bool, err 
 // Secret returns the secret of that name, which is fresh if there was none: so
 // all replicas that share a store use the same one.
 func (db *DB) Secret(ctx context.Context, name string, fresh []byte) (secret []byte, err error) {
+	sealed, err := db.seal(fresh, secretPlace(name))
+	if err != nil {
+		return nil, wrap("secret "+name, err)
+	}
 	err = db.tx(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO secrets (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
-			name, fresh); err != nil {
+			name, []byte(sealed)); err != nil {
 			return err
 		}
 		return tx.QueryRowContext(ctx, `SELECT value FROM secrets WHERE name = $1`, name).Scan(&secret)
 	})
+	if err == nil {
+		secret, err = db.unseal(secret, secretPlace(name))
+	}
 	return secret, wrap("secret "+name, err)
 }

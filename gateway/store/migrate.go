@@ -21,6 +21,10 @@ type dialect struct {
 	snapshot *sql.TxOptions // of a transaction whose statements all see one state
 	bulk     []string       // what a transaction begins with that takes long
 
+	scrub   []string // has what is overwritten from then on leave nothing behind
+	unscrub []string // ends that
+	settle  string   // clears away what was there before, "" for nothing
+
 	insertMost int // rows that one statement inserts, a power of two
 
 	lastSegment  string   // returns the highest id that a segment ever had, or 0

@@ -76,7 +76,7 @@ func testOpenAtOnce(t *testing.T, c *storetest.Cluster) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			db, err := Open(t.Context(), address)
+			db, err := Open(t.Context(), address, testVault(t))
 			if err != nil {
 				t.Error(err)
 				return
@@ -109,7 +109,7 @@ func testRefusals(t *testing.T, c *storetest.Cluster) {
 		"old server":            {oldServer(t), "the server is PostgreSQL 12.22: version 13 or later is needed"},
 		"a setting that is not": {base + "&statement_timout=5", "statement_timout"},
 	} {
-		db, err := Open(t.Context(), tt.url)
+		db, err := Open(t.Context(), tt.url, testVault(t))
 		if err == nil {
 			db.Close()
 			t.Errorf("%s: it is opened", name)

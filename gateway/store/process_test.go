@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 func child(ctx context.Context, path string, n int) error {
-	db, err := Open(ctx, path)
+	db, err := Open(ctx, path, nil)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 		acknowledged += lines
 		cmd.Wait() // it says that it was killed
 
-		db, err := Open(t.Context(), path)
+		db, err := Open(t.Context(), path, testVault(t))
 		if err != nil {
 			t.Fatal(err)
 		}

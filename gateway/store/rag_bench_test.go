@@ -34,7 +34,7 @@ func (c corpus) words(n int) string {
 }
 
 func benchStore(b *testing.B) *rag.Service {
-	db, err := store.Open(b.Context(), b.TempDir()+"/parley.db")
+	db, err := store.Open(b.Context(), b.TempDir()+"/parley.db", nil)
 	if err != nil {
 		b.Fatal(err)
 	}

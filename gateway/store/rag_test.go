@@ -10,7 +10,7 @@ import (
 
 func TestDocuments(t *testing.T) {
 	ragtest.Run(t, func(t *testing.T) rag.Tables {
-		db, err := store.Open(t.Context(), t.TempDir()+"/parley.db")
+		db, err := store.Open(t.Context(), t.TempDir()+"/parley.db", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,6 +28,9 @@ func sqliteDialect() dialect {
 	return dialect{
 		goose: goose.DialectSQLite3, folder: "sqlite",
 		insertMost:  16, // it searches numbered parameters by their names, one by one
+		scrub:       []string{`PRAGMA secure_delete = ON`},
+		unscrub:     []string{`PRAGMA secure_delete = OFF`},
+		settle:      `PRAGMA wal_checkpoint(TRUNCATE)`,
 		lastSegment: `SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'rag_segments'`,
 		skipSegments: []string{
 			`INSERT INTO rag_segments (id, collection, state, reserved) VALUES ($1, '', 0, 0)`,

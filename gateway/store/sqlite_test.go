@@ -73,7 +73,7 @@ func TestReopenKeepsEverythingAndMigratesOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "parley.db")
 	var first string
 	for i := range 4 {
-		db, err := Open(t.Context(), path)
+		db, err := Open(t.Context(), path, testVault(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func TestOpenRefuses(t *testing.T) {
 		garbage + "/below/parley.db": "below",
 		t.TempDir():                  "store: open",
 	} {
-		db, err := Open(t.Context(), path)
+		db, err := Open(t.Context(), path, testVault(t))
 		if err == nil {
 			db.Close()
 			t.Errorf("%q is opened", path)

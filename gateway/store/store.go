@@ -23,6 +23,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"parley/gateway/store/vault"
 )
 
 // A DB is an open store. All methods may be called concurrently, and several
@@ -35,6 +37,7 @@ type DB struct {
 	write   *sql.DB
 	read    *sql.DB
 	dialect dialect
+	vault   *vault.Vault // nil: secrets can neither be read nor stored
 }
 
 // Open opens a store and brings its tables up to date. The path is that of a
@@ -51,7 +54,24 @@ type DB struct {
 // PostgreSQL holds neither NUL nor invalid UTF-8 in a text: U+FFFD stands in
 // their place, in what is stored and in what is looked for. Messages lose
 // nothing by it: they are stored as JSON, where NUL is escaped.
-func Open(ctx context.Context, path string) (*DB, error) {
+//
+// Secrets are encrypted by v: those that an earlier version has stored as they
+// are, and those under an old key of v, are brought under its newest key here.
+// If they are under a key that v has not, the error is [ErrKey] and nothing has
+// changed. With a nil v secrets can be neither read nor stored; all else works.
+func Open(ctx context.Context, path string, v *vault.Vault) (*DB, error) {
+	db, err := openTables(ctx, path)
+	if err != nil || v == nil {
+		return db, err
+	}
+	db.vault = v
+	if err := db.unlock(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func openTables(ctx context.Context, path string) (*DB, error) {
 	switch {
 	case path == "":
 		return nil, errors.New("store: no path: set PARLEY_STORE to the path of a SQLite file or to a postgres:// URL")

@@ -50,6 +50,9 @@ type Store interface {
 	Key(ctx context.Context, id string) (access.Key, error)
 	Keys(ctx context.Context) ([]access.Key, error)
 	DeleteKey(ctx context.Context, id string) error
+	tools.CredentialStore
+	tools.TokenStore
+	tools.DepartureStore
 
 	MCPServers(ctx context.Context) ([]mcp.Server, error)
 	MCPServer(ctx context.Context, name string) (mcp.Server, error)
@@ -78,6 +81,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"endpoints", endpoints()},
 		{"keys", keys()},
 		{"mcp", mcpServers()},
+		{"credentials", credentials()},
+		{"tokens", tokens()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
