@@ -133,6 +133,12 @@ func (i *Identity) secure(r *http.Request) bool {
 	case "false":
 		return false
 	}
+	return i.overTLS(r)
+}
+
+// overTLS reports whether the client speaks TLS, with this server or with a
+// proxy that is believed.
+func (i *Identity) overTLS(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}

@@ -33,10 +33,11 @@ type importRequest struct {
 	DryRun  bool              `json:"dryRun"`
 	Replace bool              `json:"replace"` // tools of the same name that are not of this document
 
-	// Headers and SecretQuery are put on every tool that is called where the
+	// Headers, SecretQuery and Auth are put on every tool that is called where the
 	// document's own base is.
 	Headers     map[string]string `json:"headers"`
 	SecretQuery map[string]string `json:"secretQuery"`
+	Auth        string            `json:"auth"` // name of a credential
 }
 
 // The statuses of an operation in the answer to an import.
@@ -188,7 +189,7 @@ func isDocument(contentType string, body []byte) bool {
 // ofQuery takes the options of an import whose body is the document.
 func (im *importer) ofQuery(q url.Values) {
 	yes := func(name string) bool { v, ok := q[name]; return ok && v[0] != "false" }
-	im.req.Base, im.req.Prefix, im.req.DryRun, im.req.Replace = q.Get("base"), q.Get("prefix"), yes("dryRun"), yes("replace")
+	im.req.Base, im.req.Prefix, im.req.DryRun, im.req.Replace, im.req.Auth = q.Get("base"), q.Get("prefix"), yes("dryRun"), yes("replace"), q.Get("auth")
 	im.req.Select = openapi.Selection{
 		All: yes("all"), Tags: q["tag"], Paths: q["path"], Operations: q["operation"], Registered: yes("registered"), Deprecated: yes("deprecated"),
 	}
@@ -272,12 +273,19 @@ func (l *importLine) skip(reason string) {
 	l.Status, l.Selected, l.Reason = importSkipped, false, reason
 }
 
-func (im *importer) newSecrets() bool { return len(im.req.Headers)+len(im.req.SecretQuery) > 0 }
+func (im *importer) newSecrets() bool {
+	return len(im.req.Headers)+len(im.req.SecretQuery) > 0 || im.req.Auth != ""
+}
 
 // check refuses what cannot be carried out as a whole.
 func (im *importer) check(chosen []*importLine, a *importAnswer) error {
 	if missing := im.req.Select.Unmatched(im.report.Operations); len(missing) > 0 {
 		im.report.Warnings = append(im.report.Warnings, "nothing is selected by "+strings.Join(missing[:min(len(missing), 20)], ", "))
+	}
+	if im.req.Auth != "" {
+		if _, err := im.server.credentials().Get(im.ctx, im.req.Auth); err != nil {
+			return authProblem(err, im.req.Auth)
+		}
 	}
 	if a.DryRun {
 		return nil
@@ -302,6 +310,13 @@ func (im *importer) check(chosen []*importLine, a *importAnswer) error {
 	return nil
 }
 
+func authProblem(err error, name string) error {
+	if p := problemOf(err); p != nil && p.Status == http.StatusNotFound {
+		return problem(http.StatusUnprocessableEntity, codeBadRequest, "There is no credential %q: put it to /v1/credentials first.", name).in("auth")
+	}
+	return err
+}
+
 // why tells of the first operation that was selected and is skipped.
 func (im *importer) why() string {
 	for _, op := range im.report.Operations {
@@ -319,9 +334,9 @@ func (im *importer) why() string {
 func (im *importer) complete(l *importLine) tools.Endpoint {
 	e := l.Tool
 	if e.Origin() == originOfBase(im.report.Base) {
-		e.Headers, e.SecretQuery = im.req.Headers, im.req.SecretQuery
+		e.Headers, e.SecretQuery, e.Auth = im.req.Headers, im.req.SecretQuery, im.req.Auth
 	} else if im.newSecrets() {
-		l.warn("the headers given are not set: it is called at another host than the document's own")
+		l.warn("the headers and credential given are not set: it is called at another host than the document's own")
 	}
 	old, exists := im.stored[e.Name]
 	if !exists || len(old.Steps) > 0 {
@@ -329,6 +344,10 @@ func (im *importer) complete(l *importLine) tools.Endpoint {
 	}
 	e, lost := tools.Renew(old, e)
 	for _, name := range lost {
+		if name == "auth" {
+			l.warn("the credential " + old.Auth + " is to be named again: the host has changed")
+			continue
+		}
 		l.warn("the secret " + name + " is to be given again: the host has changed, and a secret stays with the host that it was given for")
 	}
 	return e

@@ -62,6 +62,7 @@ type Config struct {
 	Log       *slog.Logger
 	Info      Info
 	Limits    Limits
+	PublicURL string       // where people find this server, such as https://chat.example; empty: what each request says
 	Hosts     []string     // names that this server answers for; empty: all
 	Origins   []string     // other sites' origins that may use it
 	Proxies   []*net.IPNet // whose X-Forwarded-For is believed
@@ -197,6 +198,14 @@ func (s *Server) routes() {
 	v1.GET("/mcp/:name", s.admin(s.getMCP))
 	v1.PUT("/mcp/:name", s.admin(s.putMCP))
 	v1.DELETE("/mcp/:name", s.admin(s.deleteMCP))
+	v1.GET("/credentials", s.admin(s.listCredentials))
+	v1.GET("/credentials/:name", s.admin(s.getCredential))
+	v1.PUT("/credentials/:name", s.admin(s.putCredential))
+	v1.DELETE("/credentials/:name", s.admin(s.deleteCredential))
+	v1.GET("/connect/:credential", s.person(s.connect))
+	v1.GET("/connect/callback", s.person(s.connected))
+	v1.GET("/connections", s.person(s.listConnections))
+	v1.DELETE("/connections/:credential", s.person(s.deleteConnection))
 	v1.POST("/documents", s.spare(s.admin(s.addDocument)))
 	v1.GET("/documents", s.admin(s.listDocuments))
 	v1.GET("/documents/:id", s.person(s.getDocument))

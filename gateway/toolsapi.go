@@ -99,7 +99,7 @@ func (s *Server) getTool(c echo.Context) error {
 		return s.getSupplied(c, name)
 	}
 	if err != nil {
-		return toolError(err)
+		return absent(err, "tool")
 	}
 	return c.JSON(http.StatusOK, e.Public())
 }
@@ -115,13 +115,6 @@ func (s *Server) getSupplied(c echo.Context, name string) error {
 		return notFound("tool")
 	}
 	return c.JSON(http.StatusOK, toolLine{spec, false})
-}
-
-func toolError(err error) error {
-	if p := problemOf(err); p != nil && p.Status == http.StatusNotFound {
-		return notFound("tool")
-	}
-	return err
 }
 
 // maxEndpoint is how large the declaration of a tool may be.
@@ -193,7 +186,7 @@ func (s *Server) patchTool(c echo.Context) error {
 	}
 	e, err := s.Tools.Get(c.Request().Context(), c.Param("name"))
 	if err != nil {
-		return toolError(err)
+		return absent(err, "tool")
 	}
 	if b, err = patched(e.Public(), patch); err != nil {
 		return err
@@ -264,7 +257,7 @@ func (s *Server) draftTool(c echo.Context) error {
 
 func (s *Server) deleteTool(c echo.Context) error {
 	if err := s.Tools.Delete(c.Request().Context(), c.Param("name")); err != nil {
-		return toolError(err)
+		return absent(err, "tool")
 	}
 	return c.NoContent(http.StatusNoContent)
 }
@@ -274,7 +267,7 @@ func (s *Server) uncallable(c echo.Context, name string) error {
 	e, err := s.Tools.Get(c.Request().Context(), name)
 	switch {
 	case err != nil:
-		return toolError(err)
+		return absent(err, "tool")
 	case e.Disabled:
 		return problem(http.StatusConflict, codeConflict, "This tool is disabled. Enable it to call it.").in("disabled")
 	}

@@ -81,7 +81,7 @@ func procNew(t testing.TB, name string, env ...string) *procServer {
 	addr := procFreeAddr(t)
 	s := &procServer{t: t, name: name, dir: t.TempDir(), url: "http://" + addr, ops: procFreeAddr(t)}
 	s.env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "PARLEY_DATA=" + s.dir, "PARLEY_ADMIN_TOKEN=" + procToken,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "PARLEY_DATA=" + s.dir, "PARLEY_ADMIN_TOKEN=" + procToken, "PARLEY_SECRET_KEY=" + procKey,
 		"PARLEY_ADDR=" + addr, "PARLEY_OPS_ADDR=" + s.ops, "PARLEY_MESSAGES_PER_MINUTE=100000", "PARLEY_MAX_CONNECTIONS_PER_PERSON=1000",
 	}, env...)
 	t.Cleanup(func() {
@@ -94,6 +94,9 @@ func procNew(t testing.TB, name string, env ...string) *procServer {
 }
 
 const procToken = "pa_integration_test_token"
+
+// procKey encrypts the secrets of stores that several processes share.
+const procKey = "a key of the integration tests"
 
 // start returns when the process says that it listens.
 func (s *procServer) start() {

@@ -17,7 +17,6 @@ import (
 	"parley/gateway/chat"
 	"parley/gateway/fleet"
 	"parley/gateway/run"
-	"parley/gateway/store"
 	"parley/llm"
 	"parley/tools"
 	"parley/tools/rag"
@@ -29,9 +28,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	log := newLogger(s, stderr)
 	quietRedis(log)
 
-	db, err := store.Open(ctx, s.Store)
+	db, err := openStore(ctx, s)
 	if err != nil {
-		return fmt.Errorf("PARLEY_STORE: %w", err)
+		return err
 	}
 	defer func() { _ = db.Close() }()
 	keys, err := secretsOf(ctx, db, s)
@@ -65,6 +64,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer registry.Credentials.Wait()
 	bus := chat.NewBus(redis, chat.NewID("p"))
 	queue := chat.NewQueue(redis, bus, db, chat.QueueOptions{TTL: s.Lease})
 	hub := chat.NewHub(redis, bus, chat.HubOptions{Frame: gateway.EventFrame, Cold: func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
@@ -87,10 +87,11 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	server := gateway.New(gateway.Config{
 		Store: db, Hub: hub, Runner: runner, Tools: registry, MCP: servers, Documents: documents,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
-		Ready: func(ctx context.Context) error { return chat.Check(ctx, redis) },
-		Short: mem.Short,
-		Info:  gateway.Info{Name: "Parley", Build: shortVersion(), Model: model.Name(), Demo: s.Demo()},
-		Hosts: hostsOf(s, ln.Addr()), Origins: s.Origins, Proxies: proxiesOf(s), Limits: limitsOf(s),
+		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
+		Short:     mem.Short,
+		Info:      gateway.Info{Name: "Parley", Build: shortVersion(), Model: model.Name(), Demo: s.Demo()},
+		PublicURL: s.PublicURL,
+		Hosts:     hostsOf(s, ln.Addr()), Origins: s.Origins, Proxies: proxiesOf(s), Limits: limitsOf(s),
 	})
 	h := &house{
 		settings: s, log: log, ln: ln, server: server, runner: runner,

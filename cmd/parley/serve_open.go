@@ -58,7 +58,10 @@ func retrieval(base, token string) tools.Endpoint {
 func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
 	self := selfAddr(addr)
 	client := tools.NewClient(tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()})
-	r := &tools.Registry{Endpoints: db, Client: client, Log: log}
+	r := &tools.Registry{
+		Endpoints: db, Client: client, Log: log,
+		Credentials: &tools.Credentials{Store: db, Tokens: db, Departures: db, Client: client, Log: log},
+	}
 	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {
 		t, err := e.Tool(client)
 		if err != nil {

@@ -16,9 +16,10 @@ type settings struct {
 	Addr    string // host:port
 	OpsAddr string // host:port of metrics and profiling, empty for none
 
-	Data  string // absolute path of a folder, which may not exist yet
-	Store string // path of a SQLite file, ":memory:" or a postgres:// URL; never empty
-	Redis string // redis:// or rediss:// URL, empty for the in-process one
+	Data      string // absolute path of a folder, which may not exist yet
+	Store     string // path of a SQLite file, ":memory:" or a postgres:// URL; never empty
+	SecretKey secret // keys of the store's secrets, the newest first; empty for the file in Data
+	Redis     string // redis:// or rediss:// URL, empty for the in-process one
 
 	ModelURL     string
 	ModelKey     secret
@@ -26,6 +27,7 @@ type settings struct {
 	SystemPrompt string
 
 	AdminToken     secret // empty: one is to be made
+	PublicURL      string // empty: what each request says
 	Origins        []string
 	Hosts          []string
 	TrustedProxies []netip.Prefix

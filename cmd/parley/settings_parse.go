@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"parley/gateway/store"
+	"parley/gateway/store/vault"
 	"parley/tools"
 )
 
@@ -189,4 +190,14 @@ func redactQuery(q url.Values) string {
 		}
 	}
 	return q.Encode()
+}
+
+// secretKeys checks a list of keys and leaves it as it is.
+func secretKeys(v string) (string, error) {
+	v = strings.TrimSpace(v)
+	if v == "" {
+		return "", nil
+	}
+	_, err := vault.ParseKeys(v)
+	return v, err
 }

@@ -90,7 +90,10 @@ func stateRows() []setting {
 	redis := text("redis", "url", "", "Redis that all replicas share: redis://…, rediss://… with TLS, unix:///path, redis+sentinel://host,host/NAME or redis+cluster://host,host; empty means one inside the process.",
 		func(s *settings) *string { return &s.Redis }, optional(redisURL))
 	store.url, redis.url = true, true
-	return inGroup(groupState, []setting{data, store, redis})
+	key := secretRow("secret-key", "Key under which the store's secrets are encrypted, the same for all its servers: 32 bytes in base64, or a passphrase; new,old to change it.",
+		func(s *settings) *secret { return &s.SecretKey }, secretKeys)
+	key.shown = "made at the first start, as secret.key in the data folder"
+	return inGroup(groupState, []setting{data, store, key, fileRow(key, "File that holds the secret key."), redis})
 }
 
 func modelRows() []setting {
@@ -117,6 +120,8 @@ func accessRows() []setting {
 		func(s *settings) *string { return &s.SecureCookies }, oneOf("auto", "true", "false"))
 	return inGroup(groupAccess, []setting{
 		token, fileRow(token, "File that holds the administrator's token."),
+		text("public-url", "url", "", "Address by which people reach this server, for services that send them back here; empty: as each request says.",
+			func(s *settings) *string { return &s.PublicURL }, optional(origin)),
 		list("origins", "origin,…", "Further origins whose pages may connect, such as https://shop.example.",
 			func(s *settings) *[]string { return &s.Origins }, origin),
 		list("hosts", "host,…", "Further host names by which this server is called.",
