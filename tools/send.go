@@ -22,6 +22,7 @@ func (x *exchange) send(step planStep, vs values, extra map[string]any, last boo
 	x.out.Requests++
 	resp, failed, err := x.do(req, step.request.auth)
 	if failed != nil {
+		x.out.Requests-- // it was not sent
 		return answer{}, failed
 	}
 	if err != nil {

@@ -45,6 +45,9 @@ func NewCluster(t testing.TB, agent *llm.Agent) *Cluster {
 	return c
 }
 
+// File is the path of the cluster's store.
+func (c *Cluster) File() string { return c.file }
+
 // Store opens the cluster's store. The test closes it.
 func (c *Cluster) Store() *store.DB {
 	c.TB.Helper()

@@ -29,6 +29,7 @@ const (
 type GatewayOptions struct {
 	Limits         gateway.Limits
 	Hosts, Origins []string
+	PublicURL      string
 	Short          func() bool // there is no memory for more; nil: never
 }
 
@@ -71,10 +72,10 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey), Keys: access.NewRing(r.Store)},
 		Keys:     r.Store,
 		Limiter:  fleet.NewLimiter(rdb), Log: r.cluster.Log.With("replica", r.Name),
-		Page:  http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!doctype html>the page") }),
-		Ready: func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
-		Info:  gateway.Info{Name: "Parley", Build: "test", Model: r.cluster.Agent.Model.Name()},
-		Hosts: o.Hosts, Origins: o.Origins, Limits: o.Limits, Short: o.Short,
+		Page:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!doctype html>the page") }),
+		Ready:     func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
+		Info:      gateway.Info{Name: "Parley", Build: "test", Model: r.cluster.Agent.Model.Name()},
+		PublicURL: o.PublicURL, Hosts: o.Hosts, Origins: o.Origins, Limits: o.Limits, Short: o.Short,
 	})
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())

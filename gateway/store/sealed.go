@@ -28,8 +28,8 @@ const (
 
 // The places that secrets are sealed for: none opens elsewhere.
 
-func secretPlace(name string) string           { return "secrets\x00" + name }
-func endpointPlace(name, member string) string { return "endpoints\x00" + name + "\x00" + member }
+func secretPlace(name string) string             { return "secrets\x00" + name }
+func endpointPlace(name, member string) string   { return "endpoints\x00" + name + "\x00" + member }
 func credentialPlace(name, member string) string { return "credentials\x00" + name + "\x00" + member }
 
 func tokenPlace(k tools.TokenKey) string { return "tokens\x00" + k.Credential + "\x00" + k.Person }
