@@ -59,7 +59,7 @@ func (s *Server) connected(c echo.Context) error {
 	p, q := who(c), c.QueryParams()
 	state := q.Get("state")
 	if !s.Identity.ownState(state, p.Owner) {
-		return s.connectPage(c, http.StatusBadRequest, arrival{Text: tools.ErrDeparture.Error()})
+		return s.connectPage(c, http.StatusBadRequest, arrival{Text: strayed})
 	}
 	name, err := s.credentials().Arrive(c.Request().Context(), p.Owner, state, q.Get("code"), q.Get("error"))
 	var wrong *tools.ConnectError
@@ -67,12 +67,14 @@ func (s *Server) connected(c echo.Context) error {
 	case err == nil:
 		return s.connectPage(c, http.StatusOK, arrival{Credential: name})
 	case errors.Is(err, tools.ErrDeparture):
-		return s.connectPage(c, http.StatusBadRequest, arrival{Text: tools.ErrDeparture.Error()})
+		return s.connectPage(c, http.StatusBadRequest, arrival{Text: strayed})
 	case errors.As(err, &wrong):
 		return s.connectPage(c, http.StatusBadGateway, arrival{Text: wrong.Reason})
 	}
 	return s.connectPage(c, http.StatusServiceUnavailable, arrival{Text: s.explain(err, "connect").Detail})
 }
+
+const strayed = "This way back was used already, has expired, or belongs to another browser. Begin again where you were asked to connect."
 
 // An arrival is what the page shows: that Credential is connected, or Text.
 type arrival struct {

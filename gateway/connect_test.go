@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -135,7 +136,7 @@ func TestAWayBackThatLeadsNowhere(t *testing.T) {
 			at   *url.URL
 			says string
 		}{
-			"too late": {late, "expired"}, "she did not agree": {denied, "did not agree"}, "an error that holds a script": {odd, "refused"}, "a state that nobody gave": {&forged, "expired"},
+			"too late": {late, "has expired"}, "she did not agree": {denied, "did not agree"}, "an error that holds a script": {odd, "refused"}, "a state that nobody gave": {&forged, "expired"},
 		} {
 			page := ann.get(tt.at.RequestURI())
 			if page.status < 400 || page.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(string(page.body), tt.says) || strings.Contains(string(page.body), "alert") {
@@ -234,6 +235,40 @@ func TestAnImportNamesACredential(t *testing.T) {
 			t.Errorf("imported again it has the credential %q", e.Auth)
 		}
 		admin.do("POST", "/v1/tools/import", object{"document": doc, "select": object{"all": true}, "auth": "none"}).problem(http.StatusUnprocessableEntity, "bad_request", "auth")
+	})
+}
+
+// The shop's refresh tokens are good once: had both replicas asked, ann would
+// not be connected any more.
+func TestTwoReplicasRefreshOnce(t *testing.T) {
+	inBubble(t, useShop, func(w *world) {
+		g, other := w.gate(), w.gate()
+		o := w.shopAccount(g)
+		admin := w.admin(g)
+		admin.do("PUT", "/v1/credentials/shop", accountCredential()).into(http.StatusOK, nil)
+		tool := accountTool()
+		tool["parameters"] = shopTool()["parameters"]
+		admin.do("PUT", "/v1/tools/get_order", tool).into(http.StatusOK, nil)
+		ann := w.guest(g)
+		ann.get("/v1/info")
+		if page := ann.get(w.agree(ann.visit("/v1/connect/shop")).RequestURI()); page.status != http.StatusOK {
+			t.Fatalf("%d %s", page.status, page.body)
+		}
+		for round := range 3 {
+			o.RevokeAccess()
+			var wg sync.WaitGroup
+			for _, p := range []*person{ann, ann.at(other)} {
+				wg.Go(func() {
+					if a := p.say("new", "order?"); !strings.Contains(a.Answer.Content, `"ok":true`) {
+						t.Errorf("at %s the answer is %q", p.host, a.Answer.Content)
+					}
+				})
+			}
+			wg.Wait()
+			if got := o.Requests(); len(got) != round+2 || len(o.Wrong()) > 0 {
+				t.Fatalf("tokens were asked for with %v; wrong: %v", got, o.Wrong())
+			}
+		}
 	})
 }
 

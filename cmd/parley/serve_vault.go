@@ -31,7 +31,7 @@ func openStore(ctx context.Context, s settings) (*store.DB, error) {
 // keyAdvice says what to do where the key does not fit.
 func keyAdvice(s settings) string {
 	if s.SecretKey == "" {
-		return "Servers that share a store need the same key: set PARLEY_SECRET_KEY on all of them, to what is in " + keyFile(s) + " of the first one; or copy that file here"
+		return "Servers that share a store need the same key: set PARLEY_SECRET_KEY on all of them, to what is in the file secret.key of the first one's data folder; or copy that file to " + keyFile(s)
 	}
 	return "Set it to the key that the store's other servers have; while it is changed, to new,old"
 }

@@ -17,7 +17,7 @@ var (
 
 	// ErrKey is returned if the secrets of a store are encrypted under a key
 	// that was not given.
-	ErrKey = errors.New("its secrets are encrypted under another key")
+	ErrKey = errors.New("the secrets are encrypted under another key")
 )
 
 // The secret that tells whether a key fits the store.
