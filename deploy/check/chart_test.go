@@ -28,6 +28,7 @@ import (
 const given = `
 redis: {url: "redis://redis:6379/0"}
 store: {url: "postgres://parley:secret@db:5432/parley"}
+secretKey: a key that nobody knows
 `
 
 // everything switches on what is off by default.
@@ -159,7 +160,7 @@ func TestChartSetsParley(t *testing.T) {
 		"PARLEY_WAIT_MAX": "55s", "PARLEY_DRAIN": "40s", "PARLEY_TRUSTED_PROXIES": "10.42.0.0/16", "PARLEY_HOSTS": "chat.internal,chat.example.com",
 		"PARLEY_MODEL": "gpt-4.1-mini", "PARLEY_MODEL_URL": "https://api.openai.com/v1", "PARLEY_MODEL_KEY": "sk-secret",
 		"PARLEY_EGRESS_ALLOW": "crm.internal:443", "PARLEY_ANSWERS": "100", "PARLEY_ADMIN_TOKEN": "pa_0123456789abcdef",
-		"PARLEY_REDIS": "redis://redis:6379/0", "PARLEY_STORE": "postgres://parley:secret@db:5432/parley",
+		"PARLEY_REDIS": "redis://redis:6379/0", "PARLEY_STORE": "postgres://parley:secret@db:5432/parley", "PARLEY_SECRET_KEY": "a key that nobody knows",
 	}
 	if !maps.Equal(env, want) {
 		t.Errorf("%v", env)
@@ -327,9 +328,10 @@ func TestChartRefuses(t *testing.T) {
 	for values, want := range map[string]string{
 		"":                                   "redis.url must be given",
 		`redis: {url: "redis://redis:6379"}`: "store.url must be given",
-		given + "replica: 5":                 "replica",
-		given + "replicas: 0":                "replicas",
-		given + "ingress: {enabled: true}":   "ingress.host must be given",
+		`redis: {url: "redis://redis:6379"}` + "\n" + `store: {url: "postgres://db/parley"}`: "secretKey must be given",
+		given + "replica: 5":                           "replica",
+		given + "replicas: 0":                          "replicas",
+		given + "ingress: {enabled: true}":             "ingress.host must be given",
 		given + "resources: {limits: {memory: 1.5Gi}}": "1.5Gi",
 		given + "env: {PARLEY_ADDR: ':1'}":             "PARLEY_ADDR",
 		given + "adminToken: short":                    "adminToken",
