@@ -23,7 +23,7 @@ type importFlags struct {
 		Registered bool   `json:"registered,omitempty"`
 		Deprecated bool   `json:"deprecated,omitempty"`
 	}
-	base, prefix         string
+	base, prefix, auth   string
 	headers, vars        values
 	dryRun, replace, raw bool
 }
@@ -53,6 +53,7 @@ func (f *importFlags) register(fs *flagSet) {
 	fs.StringVar(&f.prefix, "prefix", "", "import: what the tools' names begin with, a `text`.")
 	fs.Var(&f.vars, "var", "import: value of a variable of the server's address, `name=value`.")
 	fs.Var(&f.headers, "header", "add, import: a header that every tool sends, such as `name: value` of an API key.")
+	fs.StringVar(&f.auth, "auth", "", "import: the `credential` that every tool sends, by its name at /v1/credentials.")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "add, import: only say what would be done.")
 	fs.BoolVar(&f.replace, "replace", false, "import: replace tools of the same name that are not of this document.")
 	fs.BoolVar(&f.raw, "json", false, "print the server's whole answer, for scripts.")
@@ -93,7 +94,7 @@ const maxImport = 64 << 20
 
 // importTools sends a document, or where it is, and shows what came of it.
 func (t *toolbox) importTools(ctx context.Context, from string, f importFlags) error {
-	body := map[string]any{"select": f.selection, "dryRun": f.dryRun, "replace": f.replace, "base": f.base, "prefix": f.prefix}
+	body := map[string]any{"select": f.selection, "dryRun": f.dryRun, "replace": f.replace, "base": f.base, "prefix": f.prefix, "auth": f.auth}
 	var err error
 	if body["headers"], err = pairs("header", f.headers, ":"); err != nil {
 		return err
