@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -18,6 +19,9 @@ import (
 // connect sends a person to a service, to agree that Parley acts for them.
 func (s *Server) connect(c echo.Context) error {
 	p := who(c)
+	if err := s.mayDepart(c, p); err != nil {
+		return err
+	}
 	state := s.Identity.state(p.Owner)
 	to, err := s.credentials().Depart(c.Request().Context(), c.Param("credential"), p.Owner, state, s.wayBack(c.Request()))
 	if err != nil {
@@ -27,6 +31,21 @@ func (s *Server) connect(c echo.Context) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	return c.Redirect(http.StatusFound, to)
+}
+
+// Departures in a minute, which the store keeps until they lapse: of one
+// address, whose guests are as many as it likes.
+const departures = 60
+
+func (s *Server) mayDepart(c echo.Context, p Principal) error {
+	ok, wait, err := s.Limiter.Allow(c.Request().Context(), "connect:"+p.Addr, departures, time.Minute)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return problem(http.StatusTooManyRequests, codeLimited, "Too many people of this address connect at once. Wait a little.").after(wait)
+	}
+	return nil
 }
 
 // wayBack is where a service sends people back to.

@@ -151,6 +151,19 @@ func TestAWayBackThatLeadsNowhere(t *testing.T) {
 	})
 }
 
+func TestDeparturesAreLimited(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		g := w.gate()
+		w.admin(g).do("PUT", "/v1/credentials/shop", accountCredential()).into(http.StatusOK, nil)
+		for range 60 {
+			if a := w.guest(g).visit("/v1/connect/shop"); a.status != http.StatusFound {
+				t.Fatalf("status %d", a.status)
+			}
+		}
+		w.guest(g).get("/v1/connect/shop").problem(http.StatusTooManyRequests, "rate_limited", "")
+	})
+}
+
 func TestThePublicURLIsTheWayBack(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
 		w.o.PublicURL = "https://chat.example"

@@ -457,3 +457,19 @@ func TestTokensDoNotFollowToANewOrigin(t *testing.T) {
 		t.Errorf("the call came to %+v, stolen %v", res, stolen.Load())
 	}
 }
+
+// Without a refresh token a connection ends with its token.
+func TestAConnectionWithoutARefreshToken(t *testing.T) {
+	w := newAuthWorld(t, &toolstest.OAuth2{NoRefresh: true})
+	w.put(w.credential(tools.PersonGrant))
+	w.tool(tools.Safe)
+	w.connect("ann")
+	w.good(w.call(0, tools.Safe, "ann", nil))
+	w.oauth.RevokeAccess()
+	if res := w.call(0, tools.Safe, "ann", nil); res.Ask == nil {
+		t.Errorf("the call came to %+v", res)
+	}
+	if cs, err := w.replicas[1].Credentials.Connections(t.Context(), "ann"); err != nil || len(cs) != 0 {
+		t.Errorf("connections %v, %v", cs, err)
+	}
+}

@@ -73,11 +73,19 @@ func (w want) token(ctx context.Context) (Token, error) {
 // the service can be asked for it.
 func (w want) stored(ctx context.Context) (Token, error) {
 	t, err := w.cs.Tokens.Token(ctx, w.key)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err = Token{}, nil
+	}
+	if err != nil {
 		return Token{}, w.failed(err)
 	}
-	if w.c.Personal() && (t.Revision != w.c.revision() || !w.good(t) && t.Refresh == "") {
+	switch {
+	case !w.c.Personal() || w.good(t):
+	case t.Revision != w.c.revision():
 		return Token{}, errNotConnected
+	case t.Refresh == "": // it is of no use any more
+		_, err := w.cs.Tokens.DeleteToken(ctx, w.key, t.Version)
+		return Token{}, cmp.Or(err, errNotConnected)
 	}
 	return t, nil
 }

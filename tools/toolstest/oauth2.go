@@ -29,6 +29,7 @@ type OAuth2 struct {
 	ClientID     string
 	ClientSecret string        // empty for a public client
 	InBody       bool          // the client shows its secret in the body, not in a header
+	NoRefresh    bool          // it gives no refresh tokens
 	RedirectURI  string        // the one that is registered
 	Life         time.Duration // of an access token; zero means an hour
 	Prefix       string        // what every token and code begins with
@@ -258,7 +259,7 @@ func (o *OAuth2) give(w http.ResponseWriter, grant string, refreshed bool) {
 		o.refresh = map[string]string{}
 	}
 	o.access[access] = oauthGrant{grant, time.Now().Add(life)}
-	if refreshed {
+	if refreshed && !o.NoRefresh {
 		o.refresh[refresh] = grant
 		body["refresh_token"] = refresh
 	}
