@@ -41,12 +41,12 @@ type conn struct {
 	mu      sync.Mutex // guards all below
 	replies [][]byte
 	drained chan struct{} // closed, and forgotten, when a reply has gone out; nil while nobody waits
-	follows []*follow // few
-	ready   []*follow // may have something to take
-	writing bool      // the writer exists
-	since   time.Time // when the frame began that is being written, zero if none is
-	beaten  time.Time // last beat
-	leaving bool      // bye was said: only answers are written
+	follows []*follow     // few
+	ready   []*follow     // may have something to take
+	writing bool          // the writer exists
+	since   time.Time     // when the frame began that is being written, zero if none is
+	beaten  time.Time     // last beat
+	leaving bool          // bye was said: only answers are written
 	ended   bool
 
 	placed, late bool // a place was told, and that what is followed is late; owned by [Server.Run]
