@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +27,7 @@ type answer struct {
 	body   []byte // unpacked, at most the bound
 	wire   int64  // bytes of the body as read
 	cut    bool
+	named  string // the name that the server gives the body as a file, "" if none
 }
 
 // readAnswer reads the body up to limit bytes. It unpacks gzip, which was not
@@ -32,6 +36,9 @@ func readAnswer(resp *http.Response, limit int) (answer, error) {
 	a := answer{status: resp.StatusCode, retry: resp.Header.Get("Retry-After")}
 	declared := resp.Header.Get("Content-Type")
 	a.media, _, _ = mime.ParseMediaType(declared)
+	if _, params, err := mime.ParseMediaType(resp.Header.Get("Content-Disposition")); err == nil {
+		a.named = params["filename"]
+	}
 	counter := &countingReader{r: resp.Body}
 	var body io.Reader = counter
 	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
@@ -127,7 +134,7 @@ func trimPartial(b []byte) []byte {
 
 // render returns the body as a model reads it, with a note where it is not
 // what it should be. It is false if there is nothing to read in it.
-func (a *answer) render() (text string, readable bool) {
+func (a *answer) render(ctx context.Context) (text string, readable bool) {
 	if a.empty() {
 		return "(no content)", true
 	}
@@ -142,7 +149,7 @@ func (a *answer) render() (text string, readable bool) {
 		return fmt.Sprintf("(The request was answered with status %d, but the answer is %s, %d bytes, and cannot be read as text.)",
 			a.status, oneLine(cmp.Or(a.media, "binary data"), 100), len(a.body)), false
 	case a.isHTML():
-		text = "(The answer is a web page; this is its text.)\n" + htmlText(a.body)
+		text = "(The answer is a web page; this is its text.)\n\n" + markdown(ctx, a.body)
 	case a.saysJSON() && !a.cut:
 		text = "(The answer says that it is JSON but is not valid; this is its text.)\n" + string(a.body)
 	default:
@@ -164,7 +171,7 @@ func cutNote(limit int) string {
 func (a *answer) message() string {
 	if doc, ok := a.json(); ok {
 		if m := jsonMessage(doc); m != "" {
-			return oneLine(m, 300)
+			return oneLine(m+jsonFaults(doc), 600)
 		}
 	}
 	switch {
@@ -189,6 +196,41 @@ func jsonMessage(doc json.RawMessage) string {
 		}
 	}
 	return title
+}
+
+// jsonFaults returns what an error says of single fields: "errors" as RFC 9457
+// and JSON:API have them, or as an object by field, and the "detail" of
+// FastAPI.
+func jsonFaults(doc json.RawMessage) string {
+	var list []struct {
+		Field, Param, Name, Pointer, Detail, Message, Msg, Reason string
+		Loc                                                       []any
+		Source                                                    struct{ Pointer, Parameter string }
+	}
+	var out []string
+	for _, at := range []pointer{{"errors"}, {"invalid-params"}, {"detail"}} {
+		raw, ok := at.find(doc)
+		var byField map[string]any
+		if ok && json.Unmarshal(raw, &byField) == nil {
+			for _, name := range slices.Sorted(maps.Keys(byField)) {
+				out = append(out, name+": "+strings.Trim(string(compactJSON(byField[name])), `"[]`))
+			}
+		}
+		if !ok || json.Unmarshal(raw, &list) != nil {
+			continue
+		}
+		for _, e := range list {
+			where := cmp.Or(e.Field, e.Param, e.Name, e.Pointer, e.Source.Pointer, e.Source.Parameter, strings.Trim(strings.ReplaceAll(fmt.Sprint(e.Loc), " ", "."), "[]"))
+			what := cmp.Or(e.Detail, e.Message, e.Msg, e.Reason)
+			if where != "" && what != "" {
+				out = append(out, where+": "+what)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(out[:min(len(out), 5)], "; ") + ")"
 }
 
 // jsonText returns the text that the pointer at finds, "" if it is none.

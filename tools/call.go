@@ -32,7 +32,7 @@ func (e Endpoint) tool(client *Client, credentials *Credentials) (Tool, error) {
 	return &endpointTool{
 		plan: p, client: client, credentials: credentials, spec: e.spec(p), redactor: e.redactor(),
 		timeout: time.Duration(cmp.Or(e.TimeoutMs, DefaultTimeoutMs)) * time.Millisecond,
-		limit:   cmp.Or(e.MaxBytes, DefaultMaxBytes),
+		limit:   cmp.Or(e.MaxBytes, DefaultMaxBytes), tokens: cmp.Or(e.MaxTokens, DefaultMaxTokens),
 	}, nil
 }
 
@@ -75,6 +75,8 @@ type endpointTool struct {
 	redactor redactor
 	timeout  time.Duration // of a call
 	limit    int           // bytes of an answer
+	tokens   int           // of a result
+	files    Files         // nil: nothing is kept
 }
 
 func (t *endpointTool) Spec() Spec { return t.spec }
@@ -85,7 +87,7 @@ func (t *endpointTool) Call(ctx context.Context, call Call) (Result, error) {
 	inner, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
 	r := &exchange{endpointTool: t, ctx: inner, call: call, began: began, redactor: t.redactor}
-	res := r.run()
+	res := r.fit(r.run())
 	if ctx.Err() != nil {
 		return Result{}, fmt.Errorf("tools: call %s: %w", t.spec.Name, ctx.Err())
 	}

@@ -33,7 +33,7 @@ func TestEndpointSurvivesNastyServices(t *testing.T) {
 		"bad credentials":        {"/status/401", true, []string{"only its owner"}},
 		"too many requests":      {"/status/429", true, []string{"status 429", "wait 7 s"}},
 		"a status made up":       {"/status/599", true, []string{"status 599: this"}},
-		"a page":                 {"/html", false, []string{"web page", "Bad gateway\nThe upstream server & its cache\ndid not answer."}},
+		"a page":                 {"/html", false, []string{"web page", "# Bad gateway", "The upstream server & its cache", "did not answer."}},
 		"a page as error":        {"/html-error", true, []string{"status 502", "Bad gateway The upstream"}},
 		"JSON that is none":      {"/invalid-json", false, []string{"not valid", `{"temperature": 12, oops`}},
 		"a body broken off":      {"/truncated", true, []string{"broke off"}},

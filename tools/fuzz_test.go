@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -184,4 +185,91 @@ func FuzzHTMLText(f *testing.F) {
 			t.Errorf("%q became %q", page, got)
 		}
 	})
+}
+
+// FuzzShape runs any expression on any JSON: it is refused, or ends in time,
+// and what it makes is of bearable size.
+func FuzzShape(f *testing.F) {
+	for _, seed := range [][2]string{
+		{".a", `{"a":1}`},
+		{"[range(1e12)]", "1"},
+		{"def f: f; f", "1"},
+		{`"\(.)\(.)"`, `"x"`},
+		{". * 1e9", `"x"`},
+		{"..|=.", "[[]]"},
+		{"{(.a):1}", `{"a":"b"}`},
+		{"reduce .[] as [$a,$b] (0; . + $a * $b)", "[[1,2],[3,4]]"},
+		{`.[] | @base64 "x"`, "[1]"},
+		{"limit(3; repeat(.))", "[]"},
+		{"label $f | 1, break $f", "1"},
+		{"try error catch .", "1"},
+		{". as {a: $x} ?// [$x] | $x", "[1]"},
+		{"-.a", `{"a":-1}`},
+		{".[1:]?", `"abc"`},
+		{"if . then [.] else {a:.} end", "null"},
+		{`test("(a+)+$")`, `"aaaaaaaaaaaaaaaaaaaaaaaaaaab"`},
+		{"[splits(\"\")]", `"abc"`},
+		{"tojson|fromjson", "[1e1000]"},
+		{"@json \"x\\(.)\"", "1"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, expr, doc string) {
+		v, err := decodeJSON([]byte(doc))
+		if err != nil || len(doc) > 1<<16 {
+			return
+		}
+		s, err := parseShape(expr)
+		if err != nil || s == nil {
+			return
+		}
+		began := time.Now()
+		vs, err := s.run(t.Context(), v)
+		if took := time.Since(began); took > 4*shapeTime {
+			t.Errorf("%q took %v", expr, took)
+		}
+		nodes, size := 2*shapeNodes, 2*shapeBytes
+		if err == nil && !fits(vs, &nodes, &size) {
+			t.Errorf("%q makes too much", expr)
+		}
+	})
+}
+
+// FuzzShorten cuts any text: it is of the length asked for, and JSON if it was.
+func FuzzShorten(f *testing.F) {
+	for _, seed := range []string{"", "{}", `{"a":[1,2,3,4,5,6,7,8,9]}`, "[" + strings.Repeat(`"é",`, 200) + "1]", strings.Repeat("[", 200) + strings.Repeat("]", 200), `{"a":1,"a":2}`, "\xff[1]", `["` + strings.Repeat(`\u0000`, 200) + `"]`} {
+		f.Add(seed, 50)
+	}
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		if limit < 50 || limit > 10000 || len(s) > 1<<16 {
+			return
+		}
+		got, cut := Shorten(s, limit, func() string { return "Less." })
+		if cut != (Tokens(s) > limit) || !cut && got != s {
+			t.Errorf("%q: cut %v", s, cut)
+		}
+		if n := Tokens(got); cut && n > limit+30 {
+			t.Errorf("%d tokens of %d: %q", n, limit, got)
+		}
+		if utf8.ValidString(s) && !utf8.ValidString(got) {
+			t.Errorf("%q is no text", got)
+		}
+	})
+}
+
+func BenchmarkShorten(b *testing.B) {
+	for name, doc := range map[string]string{
+		"numbers": "[" + strings.Repeat("1,", 2<<20-2) + "1]",
+		"objects": `{"items":[` + strings.Repeat(`{"id":1,"name":"Ann","text":"some words of it"},`, 80_000) + `{}]}`,
+		"members": "{" + strings.Repeat(`"some key":1,`, 300_000) + `"x":1}`,
+		"lists":   "[" + strings.Repeat("["+strings.Repeat("1,", 99)+"1],", 20_000) + "1]",
+		"text":    strings.Repeat("words ", 700_000),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				Shorten(doc, DefaultMaxTokens, func() string { return "" })
+			}
+		})
+	}
 }

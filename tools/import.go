@@ -19,8 +19,9 @@ import (
 func Renew(old, next Endpoint) (e Endpoint, lost []string) {
 	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
 	next.Effect, next.Disabled = cmp.Or(next.Effect, old.Effect), old.Disabled
-	if next.Select == "" && next.Sources == "" {
-		next.Select, next.Sources = old.Select, old.Sources
+	next.MaxTokens = cmp.Or(next.MaxTokens, old.MaxTokens)
+	if next.Select == "" && next.Sources == "" && next.JQ == "" {
+		next.Select, next.Sources, next.JQ = old.Select, old.Sources, old.JQ
 	}
 	same := originOf(old.URL) == originOf(next.URL)
 	headers, queries := map[string]string{}, map[string]string{}

@@ -21,6 +21,7 @@ type plan struct {
 	result  any // a parsed tree, nil for the last answer
 	sel     pointer
 	sources pointer
+	shape   *shaper
 }
 
 type planStep struct {
@@ -57,7 +58,10 @@ func (e Endpoint) Validate() error {
 	fault(e.TimeoutMs < 0 || e.TimeoutMs > MaxTimeoutMs, "timeoutMs", "must be between 1 and %d, or 0 for %d", MaxTimeoutMs, DefaultTimeoutMs)
 	fault(e.MaxBytes < 0 || e.MaxBytes > MaxMaxBytes, "maxBytes", "must be between 1 and %d, or 0 for %d", MaxMaxBytes, DefaultMaxBytes)
 	fault(!slices.Contains([]Effect{"", Safe, Idempotent, Unsafe}, e.Effect), "effect", "must be safe, idempotent or unsafe")
+	fault(e.MaxTokens < 0 || e.MaxTokens > MaxMaxTokens, "maxTokens", "must be between 1 and %d, or 0 for %d", MaxMaxTokens, DefaultMaxTokens)
 	fault(e.Select != "" && e.Sources != "", "select", "cannot be used together with sources")
+	fault(e.JQ != "" && e.Select != "", "jq", "cannot be used together with select: begin the expression with the path")
+	fault(e.JQ != "" && e.Sources != "", "jq", "cannot be used together with sources")
 	if err := e.unmasked(); err != nil {
 		faults = append(faults, err)
 	}
@@ -82,6 +86,9 @@ func (e *Endpoint) compile() (*plan, error) {
 	}
 	if p.sources, err = parsePointer(e.Sources); err != nil {
 		return nil, faultf("sources", "%v", err)
+	}
+	if p.shape, err = parseShape(e.JQ); err != nil {
+		return nil, faultf("jq", "%v", err)
 	}
 	if len(e.Steps) == 0 {
 		return p, e.compileSingle(p)
@@ -144,8 +151,8 @@ func (e *Endpoint) compileResult(p *plan, known map[string]bool) error {
 	if len(e.Result) == 0 {
 		return nil
 	}
-	if e.Select != "" || e.Sources != "" {
-		return faultf("result", "cannot be used together with select or sources")
+	if e.Select != "" || e.Sources != "" || e.JQ != "" {
+		return faultf("result", "cannot be used together with select, jq or sources")
 	}
 	doc, err := decodeJSON(e.Result)
 	if err == nil {

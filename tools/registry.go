@@ -46,8 +46,10 @@ type Registry struct {
 
 	Credentials *Credentials // what endpoints may name; nil means none
 
-	Max int          // registered endpoints in a set, by name; zero means 2,000
-	Log *slog.Logger // nil means slog.Default()
+	MaxTokens int          // of a result, where an endpoint does not say; zero means 8,000
+	Files     Files        // where answers are kept that are no text; nil means nowhere
+	Max       int          // registered endpoints in a set, by name; zero means 2,000
+	Log       *slog.Logger // nil means slog.Default()
 
 	mu       sync.Mutex
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
@@ -138,7 +140,11 @@ func (r *Registry) tool(e Endpoint) (Tool, error) {
 	if r.builtin(e.Name) {
 		return nil, ErrBuiltin
 	}
-	return e.tool(r.client(), r.Credentials)
+	t, err := e.tool(r.client(), r.Credentials)
+	if et, ok := t.(*endpointTool); ok && err == nil {
+		et.files, et.tokens = r.Files, cmp.Or(e.MaxTokens, r.MaxTokens, DefaultMaxTokens)
+	}
+	return t, err
 }
 
 // revision identifies an endpoint as it is stored.

@@ -32,8 +32,14 @@ func (x *exchange) result(a *answer, vs values) Result {
 			return Result{Content: cmp.Or(text, "(no content)")}
 		}
 	}
-	text, readable := a.render()
+	if x.plan.shape != nil && !a.empty() {
+		return x.shaped(a)
+	}
+	text, readable := a.render(x.ctx)
 	if !readable {
+		if kept, ok := x.keep(a); ok {
+			return kept
+		}
 		return Result{Content: text, Failed: x.spec.Effect == Safe, Outcome: Outcome{Reason: unreadable(x.spec.Effect, a)}}
 	}
 	text = x.redactor.text(text, a.cut)
@@ -41,6 +47,19 @@ func (x *exchange) result(a *answer, vs values) Result {
 		text += cutNote(x.limit)
 	}
 	return Result{Content: text}
+}
+
+// fit returns res with a content of bearable length. Secrets go first: of one
+// that was cut in its middle the rest would not be known.
+func (x *exchange) fit(res Result) Result {
+	res = x.redactor.result(res)
+	if len(res.Sources) > 0 { // passages are cited as they are
+		return res
+	}
+	var cut bool
+	res.Content, cut = x.shortened(res.Content, x.tokens)
+	x.out.Cut = x.out.Cut || cut
+	return res
 }
 
 // unreadable is the reason why an answer that was asked for its content

@@ -117,6 +117,8 @@ type Outcome struct {
 	Cut       bool   `json:"cut,omitempty"`      // the content was cut to the size cap
 	Failed    bool   `json:"failed,omitempty"`
 	Reason    string `json:"reason,omitempty"` // of a failure, one line
+
+	Files []FileRef `json:"files,omitempty"` // what was kept of the answer
 }
 
 // A Source is a passage that an answer can cite as [Ref].
