@@ -66,6 +66,10 @@ func routes() map[string]access {
 		"GET /v1/documents":                  admins,
 		"GET /v1/documents/:id":              everybody,
 		"DELETE /v1/documents/:id":           admins,
+		"POST /v1/files":                     everybody,
+		"GET /v1/files/:id":                  everybody, // each their own: see files_test.go
+		"HEAD /v1/files/:id":                 everybody,
+		"DELETE /v1/files/:id":               everybody,
 		"POST /v1/retrieval":                 retrievers,
 		"POST /v1/ws-ticket":                 everybody,
 		"POST /v1/keys":                      admins,

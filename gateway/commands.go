@@ -106,7 +106,9 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 		ID: chat.NewID("m"), Role: llm.User, Content: m.Content,
 		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: m.ClientID, At: now.UnixMilli()}},
 	}
-	return s.Runner.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now})
+	return s.Runner.Say(ctx, chat.Question{
+		Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now, Files: m.Files, Uploader: p.Owner,
+	})
 }
 
 func (s *Server) checkSaid(m said) error {
@@ -115,12 +117,12 @@ func (s *Server) checkSaid(m said) error {
 		return problem(http.StatusBadRequest, codeBadRequest, "The message is not UTF-8.").in("msg.content")
 	case len(m.Content) > s.Limits.Message:
 		return problem(http.StatusRequestEntityTooLarge, codeTooLong, "The message has %d bytes; %d are allowed. Send a shorter one.", len(m.Content), s.Limits.Message).in("msg.content")
-	case isBlank(m.Content):
+	case isBlank(m.Content) && len(m.Files) == 0:
 		return problem(http.StatusBadRequest, codeBadRequest, "The message is empty.").in("msg.content")
 	case m.ClientID == "" || len(m.ClientID) > 128:
 		return problem(http.StatusBadRequest, codeBadRequest, "The message needs a clientId of at most 128 bytes, which makes sending it again harmless.").in("msg.clientId")
 	}
-	return nil
+	return s.checkFiles(m.Files)
 }
 
 func isBlank(s string) bool {
@@ -236,7 +238,11 @@ func (s *Server) edit(ctx context.Context, p Principal, cmd command) (reply, err
 	if err != nil {
 		return reply{}, err
 	}
-	err = s.checkSaid(said{ClientID: cmd.ClientID, Content: cmd.Content})
+	m := said{ClientID: cmd.ClientID, Content: cmd.Content}
+	if cmd.Files != nil {
+		m.Files = *cmd.Files
+	}
+	err = s.checkSaid(m)
 	if p := problemOf(err); p != nil {
 		return reply{}, p.in(strings.TrimPrefix(p.Field, "msg."))
 	}
@@ -251,7 +257,11 @@ func (s *Server) edit(ctx context.Context, p Principal, cmd command) (reply, err
 	if err := s.checkRate(ctx, p); err != nil {
 		return reply{}, err
 	}
-	q, err := s.Runner.Edit(ctx, c.Owner, cmd.C, cmd.MessageID, cmd.ClientID, cmd.Content)
+	q := run.Edited(c.Owner, cmd.C, cmd.MessageID, cmd.ClientID, cmd.Content)
+	if q.Uploader = p.Owner; cmd.Files != nil {
+		q.Files, q.KeepFiles = *cmd.Files, false
+	}
+	q, err = s.Runner.Say(ctx, q)
 	if errors.Is(err, chat.ErrNotFound) {
 		return reply{}, notFound("message").in("messageId")
 	}

@@ -49,6 +49,8 @@ type conn struct {
 	leaving bool          // bye was said: only answers are written
 	ended   bool
 
+	uploads uploads // owned by the reader
+
 	placed, late bool // a place was told, and that what is followed is late; owned by [Server.Run]
 }
 

@@ -25,13 +25,21 @@ type command struct {
 	Before    string `json:"before,omitempty"`    // history
 	Limit     int    `json:"limit,omitempty"`     // history
 	Client    string `json:"client,omitempty"`    // hello
+
+	Files  *[]string `json:"files,omitempty"`  // edit; none: those of the old message
+	Name   string    `json:"name,omitempty"`   // upload.begin
+	Mime   string    `json:"mime,omitempty"`   // upload.begin
+	Size   int64     `json:"size,omitempty"`   // upload.begin
+	Ref    uint32    `json:"ref,omitempty"`    // upload.end
+	SHA256 string    `json:"sha256,omitempty"` // upload.end
 }
 
 // said is what a person says. The same client id in one conversation is said
 // once.
 type said struct {
-	ClientID string `json:"clientId"`
-	Content  string `json:"content"`
+	ClientID string   `json:"clientId"`
+	Content  string   `json:"content"`
+	Files    []string `json:"files,omitempty"` // ids
 }
 
 // The types of frames that a server sends.
@@ -58,6 +66,10 @@ type reply struct {
 	Run       string         `json:"run,omitempty"`
 	Messages  *[]llm.Message `json:"messages,omitempty"`
 	Next      string         `json:"next,omitempty"`
+
+	Ref    uint32 `json:"ref,omitempty"` // of an upload
+	FileID string `json:"fileId,omitempty"`
+	URL    string `json:"url,omitempty"`
 }
 
 // A welcome answers hello.

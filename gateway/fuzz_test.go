@@ -58,6 +58,31 @@ func FuzzCommand(f *testing.F) {
 	})
 }
 
+// FuzzBinary sends any binary frame, while an upload is under way: the
+// connection must live on, and only what belongs to the upload reach it.
+func FuzzBinary(f *testing.F) {
+	for _, seed := range []string{"", "\x00", "\x00\x00\x00\x01", "\x00\x00\x00\x01abc", "\x00\x00\x00\x02abc", "\xff\xff\xff\xffabc", "\x00\x00\x00\x01" + strings.Repeat("x", 100)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) > 60000 {
+			return
+		}
+		inBubble(t, nil, func(w *world) {
+			tb := w.guest(w.gate()).open()
+			up := tb.must(object{"type": "upload.begin", "name": "x", "size": 50})
+			if err := tb.ws.Write(w.Context(), websocket.MessageBinary, raw); err != nil {
+				t.Fatal(err)
+			}
+			tb.must(object{"type": "ping"})
+			mine := len(raw) > 4 && string(raw[:4]) == "\x00\x00\x00\x01"
+			if end := tb.ask(object{"type": "upload.end", "ref": up.Ref}); (end.FileID != "") != (mine && len(raw) == 54) {
+				t.Errorf("%q ended as %s", raw, end.raw)
+			}
+		})
+	})
+}
+
 func FuzzCookie(f *testing.F) {
 	i := &gateway.Identity{CookieKey: []byte(gatewaytest.CookieKey)}
 	good := i.Sign("gabc")

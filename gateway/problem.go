@@ -47,6 +47,7 @@ const (
 	codeForbidden   = "forbidden"
 	codeSignIn      = "sign_in"
 	codeFull        = "storage_full"
+	codeQuota       = "quota_exceeded"
 	codeInternal    = "internal"
 )
 
@@ -79,6 +80,12 @@ func problemOf(err error) *Problem {
 		return uploadProblem(upload)
 	case errors.As(err, &field):
 		return problem(http.StatusUnprocessableEntity, codeBadRequest, "%s", field.Reason).in(field.Field)
+	case errors.Is(err, chat.ErrNoFile):
+		return notFound("file").in("msg.files")
+	case errors.Is(err, chat.ErrQuota):
+		return problem(http.StatusInsufficientStorage, codeQuota, "There are as many files as there may be. Delete a conversation that has some.")
+	case errors.Is(err, chat.ErrTaken):
+		return problem(http.StatusConflict, codeConflict, "Another file was sent under this key. Take a new one for each file.").in("clientId")
 	case errors.Is(err, store.ErrCursor):
 		return problem(http.StatusBadRequest, codeBadRequest, "This cursor is not of this list. Begin without one.").in("after")
 	case errors.Is(err, chat.ErrPosition):

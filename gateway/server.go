@@ -54,6 +54,7 @@ type Config struct {
 	MCP       *mcp.Servers
 	Documents *rag.Service
 	Keys      Keys
+	Files     *Files
 	Identity  *Identity
 	Limiter   Limiter
 	Ready     func(ctx context.Context) error // Redis and whatever else must be there
@@ -75,7 +76,9 @@ type Info struct {
 	Model  string `json:"model"`
 	Demo   bool   `json:"demo"`
 	Limits struct {
-		MaxMessage int `json:"maxMessage"`
+		MaxMessage int   `json:"maxMessage"`
+		MaxFile    int64 `json:"maxFile"`
+		MaxFiles   int   `json:"maxFiles"` // of a message
 	} `json:"limits"`
 }
 
@@ -139,6 +142,7 @@ type Server struct {
 func New(c Config) *Server {
 	c.Limits = c.Limits.withDefaults()
 	c.Info.Limits.MaxMessage = c.Limits.Message
+	c.Info.Limits.MaxFile, c.Info.Limits.MaxFiles = c.Files.o.Size, c.Files.o.Message
 	if c.Short == nil {
 		c.Short = func() bool { return false }
 	}
@@ -210,6 +214,10 @@ func (s *Server) routes() {
 	v1.GET("/documents", s.admin(s.listDocuments))
 	v1.GET("/documents/:id", s.person(s.getDocument))
 	v1.DELETE("/documents/:id", s.admin(s.deleteDocument))
+	v1.POST("/files", s.spare(s.person(s.postFile)))
+	v1.GET("/files/:id", s.person(s.getFile))
+	v1.HEAD("/files/:id", s.person(s.getFile))
+	v1.DELETE("/files/:id", s.person(s.deleteFile))
 	v1.POST("/retrieval", s.retrieve)
 	v1.POST("/keys", s.operator(s.addKey))
 	v1.GET("/keys", s.operator(s.listKeys))

@@ -29,6 +29,8 @@ type frame struct {
 	Snapshot                  *chat.State
 	Older, Reason             string
 	MessageID, Run, Next      string
+	FileID, URL               string
+	Ref                       uint32
 	Messages                  []llm.Message
 	Problem                   *gateway.Problem
 	Items                     []chat.Entry

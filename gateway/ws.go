@@ -50,6 +50,7 @@ func (s *Server) webSocket(c echo.Context) error {
 // read carries out one frame after the other until the connection ends.
 func (c *conn) read() {
 	defer c.end()
+	defer c.dropUploads()
 	defer c.contain("")
 	limit := rate.NewLimiter(rate.Limit(c.s.Limits.Commands), c.s.Limits.Burst)
 	for c.room() { // before anything is read: every frame has an answer, of those that say no too
@@ -58,7 +59,7 @@ func (c *conn) read() {
 			c.readFailed(err)
 			return
 		}
-		allowed := limit.Allow()
+		allowed := kind == websocket.MessageBinary || limit.Allow() // bytes are written before more are read
 		apart(func() { c.frame(kind, b, allowed) })
 	}
 }
@@ -78,6 +79,10 @@ func apart(f func()) {
 // frame carries out one frame.
 func (c *conn) frame(kind websocket.MessageType, b []byte, allowed bool) {
 	defer c.contain("")
+	if kind == websocket.MessageBinary {
+		c.binaryFrame(c.ctx, b)
+		return
+	}
 	cmd, p := decodeFrame(kind, b)
 	if p == nil && !allowed {
 		p = problem(http.StatusTooManyRequests, codeLimited, "%d commands a second are allowed. Wait a little.", c.s.Limits.Commands).after(time.Second)
@@ -140,6 +145,8 @@ func (c *conn) command(cmd command) {
 		c.send(encode(c.welcome(cmd)))
 	case "sub":
 		c.subscribe(cmd)
+	case "upload.begin", "upload.end":
+		c.uploadCommand(cmd)
 	case "unsub":
 		c.unsubscribe(cmd.C)
 		c.send(encode(reply{Type: frameOK, ID: cmd.ID, C: cmd.C}))

@@ -72,6 +72,9 @@ type Details struct {
 	ClientID string `json:"clientId,omitempty"`
 	Edits    string `json:"edits,omitempty"`
 
+	// Of what a person said: what is attached to it.
+	Files []tools.FileRef `json:"files,omitempty"`
+
 	// Of a run's beginning: the message that it answers and the run whose
 	// answer it replaces.
 	Question string `json:"question,omitempty"`

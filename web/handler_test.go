@@ -192,7 +192,7 @@ func TestFirstLoadIsSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const budget = 60 << 10
+	const budget = 64 << 10
 	if n := len(s.files["app.js"].zipped) + len(s.files["app.css"].zipped); n > budget {
 		t.Errorf("app.js and app.css are %d bytes compressed, more than %d", n, budget)
 	}

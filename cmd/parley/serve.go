@@ -60,11 +60,13 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	files := gateway.NewFiles(db, filesOf(s))
 	registry, servers, err := openTools(s, db, keys, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
 	defer registry.Credentials.Wait()
+	registry.Files = files
 	bus := chat.NewBus(redis, chat.NewID("p"))
 	queue := chat.NewQueue(redis, bus, db, chat.QueueOptions{TTL: s.Lease})
 	hub := chat.NewHub(redis, bus, chat.HubOptions{Frame: gateway.EventFrame, Cold: func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
@@ -78,14 +80,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
-		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short,
+		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files,
 	})
 	page, err := web.New()
 	if err != nil {
 		return err
 	}
 	server := gateway.New(gateway.Config{
-		Store: db, Hub: hub, Runner: runner, Tools: registry, MCP: servers, Documents: documents,
+		Store: db, Hub: hub, Runner: runner, Tools: registry, MCP: servers, Documents: documents, Files: files,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
 		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short:     mem.Short,
@@ -100,6 +102,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	greet(stdout, s, ln.Addr(), keys)
 	h.below = append(h.below, func(ctx context.Context) error { return addOwnDocuments(ctx, db, documents, log) })
+	h.below = append(h.below, func(ctx context.Context) error {
+		return files.Sweep(ctx, func(err error) { log.Warn("sweep files", "error", err) })
+	})
 	if ops != nil {
 		defer func() { _ = ops.Close() }()
 		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, ops, server, runner, log) })
@@ -197,6 +202,10 @@ func limitsOf(s settings) gateway.Limits {
 		MessagesPerAddress: s.MessagesPerAddress,
 		Queued:             s.Queued, Document: s.MaxDocument, Import: s.MaxOpenAPI, ImportTime: s.ImportTime, WaitMax: s.WaitMax,
 	}
+}
+
+func filesOf(s settings) gateway.FileOptions {
+	return gateway.FileOptions{Size: int64(s.MaxFile), Person: s.FileBytes, Count: s.FilesPerPerson, Message: s.FilesPerMessage, Orphans: s.FileOrphans}
 }
 
 // systemPrompt returns the operator's instructions, or those that come with

@@ -59,7 +59,7 @@ func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Log
 	self := selfAddr(addr)
 	client := tools.NewClient(tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()})
 	r := &tools.Registry{
-		Endpoints: db, Client: client, Log: log,
+		Endpoints: db, Client: client, MaxTokens: s.MaxResultTokens, Log: log,
 		Credentials: &tools.Credentials{Store: db, Tokens: db, Departures: db, Client: client, Log: log},
 	}
 	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {

@@ -53,6 +53,12 @@ type settings struct {
 	MaxDocument             int // bytes
 	MaxOpenAPI              int // bytes
 	ImportTime              time.Duration
+	MaxFile                 int   // bytes
+	FileBytes               int64 // of one person
+	FilesPerPerson          int
+	FilesPerMessage         int
+	FileOrphans             time.Duration
+	MaxResultTokens         int
 	WaitMax                 time.Duration
 
 	Memory int64 // bytes, 0 for what the environment says

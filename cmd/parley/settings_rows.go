@@ -162,3 +162,18 @@ func network(v string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(v)
 	return p.Masked(), err
 }
+
+func fileBytesRow() setting {
+	return setting{
+		name: "file-bytes-per-person", arg: "bytes", def: "524288000", help: "Bytes of all files of one person.",
+		set: func(s *settings, v string) error {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil || n < 1024 || n > 1<<50 {
+				return fmt.Errorf("is not a whole number from 1024 to %d, such as 524288000", int64(1)<<50)
+			}
+			s.FileBytes = n
+			return nil
+		},
+		get: func(s *settings) string { return strconv.FormatInt(s.FileBytes, 10) },
+	}
+}

@@ -151,6 +151,12 @@ func limitRows() []setting {
 		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
 		number("max-openapi", "bytes", "16777216", "Largest OpenAPI document that tools are imported from.", 1024, 1<<30, func(s *settings) *int { return &s.MaxOpenAPI }),
 		period("import-time", "30s", "Longest that fetching and reading an OpenAPI document may take.", "1s", "10m", func(s *settings) *duration { return &s.ImportTime }),
+		number("max-file", "bytes", "20971520", "Largest file that is attached or that a tool brings back.", 1024, 1<<30, func(s *settings) *int { return &s.MaxFile }),
+		fileBytesRow(),
+		number("files-per-person", "n", "1000", "Files of one person.", 1, 10_000_000, func(s *settings) *int { return &s.FilesPerPerson }),
+		number("files-per-message", "n", "10", "Files of one message.", 1, 100, func(s *settings) *int { return &s.FilesPerMessage }),
+		period("file-orphans", "24h", "How long an uploaded file is kept that no message has.", "1m", "8760h", func(s *settings) *duration { return &s.FileOrphans }),
+		number("max-result-tokens", "n", "8000", "Tokens of a tool's result, about, where the tool does not say itself; longer ones are cut.", 100, 200_000, func(s *settings) *int { return &s.MaxResultTokens }),
 		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),
 		memoryRow(),
 	})

@@ -52,6 +52,10 @@ type Question struct {
 	Replaces     string      // a run whose answer is to be given anew; Message is then an old one
 	Edits        string      // a message in whose place Message is to stand; what is behind that gives way too
 	Accepted     time.Time
+
+	Files     []string // ids of files to attach; the stored Message says what they are
+	KeepFiles bool     // of an edit: instead of Files those of the message that it edits
+	Uploader  string   // whose the files are that are not attached yet; empty means the owner
 }
 
 // A RunRecord is what the store keeps of a run.

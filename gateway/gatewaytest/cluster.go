@@ -107,7 +107,7 @@ func (c *Cluster) Start() *Replica {
 	r.Queue = chat.NewQueue(rdb, bus, db, c.Queue)
 	seats := fleet.NewSeats(rdb)
 	o := c.Run
-	o.Seats = seats
+	o.Seats, o.Files = seats, gateway.NewFiles(db, gateway.FileOptions{})
 	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), o)
 	var ctx, work context.Context
 	ctx, r.stop = context.WithCancel(context.Background())

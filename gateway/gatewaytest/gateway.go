@@ -30,6 +30,7 @@ type GatewayOptions struct {
 	Limits         gateway.Limits
 	Hosts, Origins []string
 	PublicURL      string
+	Files          gateway.FileOptions
 	Short          func() bool // there is no memory for more; nil: never
 }
 
@@ -76,6 +77,7 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 		Ready:     func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
 		Info:      gateway.Info{Name: "Parley", Build: "test", Model: r.cluster.Agent.Model.Name()},
 		PublicURL: o.PublicURL, Hosts: o.Hosts, Origins: o.Origins, Limits: o.Limits, Short: o.Short,
+		Files: gateway.NewFiles(r.Store, o.Files),
 	})
 	var ctx context.Context
 	ctx, g.stop = context.WithCancel(context.Background())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"parley/gateway/chat"
@@ -121,6 +122,9 @@ func (a *answer) title() string {
 	if st := a.lease.State(); st.Title != "" || len(st.Messages) > 1 || a.it.Edits != "" {
 		return ""
 	}
+	if m := a.it.Message; strings.TrimSpace(m.Content) == "" && m.Metadata != nil && len(m.Metadata.Parley.Files) > 0 {
+		return Title(m.Metadata.Parley.Files[0].Name)
+	}
 	return Title(a.it.Message.Content)
 }
 
@@ -184,7 +188,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	}
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
-	for step, err := range agent.Run(ctx, a.msgs, &guarded{a, a.set}) {
+	for step, err := range agent.Run(ctx, a.withFiles(ctx, a.msgs), &guarded{a, a.set}) {
 		if err == nil {
 			err = a.step(ctx, step, a.set)
 		}

@@ -65,6 +65,7 @@ type Options struct {
 	PerTenant int                      // answers of one tenant's people at once, on all replicas: any number
 	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
 	Seats     Seats                    // where those are counted; nil: each replica counts for itself
+	Files     Files                    // what is attached to messages; nil: it is only named
 	Short     func() bool              // there is no memory for another answer; nil: never
 }
 

@@ -28,7 +28,8 @@ import (
 // deleted, or has no such run to replace or message to edit; [ErrRunning] if
 // something is to be replaced or edited while any run of the conversation has
 // not ended; [ErrNotLast], [ErrNotQuestion] and [ErrEdited] if it cannot be;
-// [fs.ErrExist] if the id of the run or the message is taken.
+// [fs.ErrExist] if the id of the run or the message is taken; [chat.ErrNoFile]
+// if one of q.Files cannot be attached.
 func (db *DB) Accept(ctx context.Context, q chat.Question) (stored chat.Question, fresh bool, err error) {
 	if q.Conversation == "" || q.Run == "" || q.Message.ID == "" {
 		return chat.Question{}, false, errors.New("store: accept: a question needs the ids of a conversation, a run and a message")
@@ -108,7 +109,10 @@ func insertQuestion(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Ques
 	case q.Replaces != "":
 		q.Message, err = replaced(ctx, tx, q)
 	case q.Edits != "":
-		err = edited(ctx, tx, q)
+		err = edited(ctx, tx, &q)
+	}
+	if err == nil {
+		err = attach(ctx, tx, &q)
 	}
 	if err == nil && q.Replaces == "" {
 		err = insertMessage(ctx, tx, q)
@@ -181,12 +185,14 @@ func last(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	return err
 }
 
-// edited makes sure that the message that q edits is a question that is shown.
-func edited(ctx context.Context, tx *sql.Tx, q chat.Question) error {
+// edited makes sure that the message that q edits is a question that is shown,
+// and gives q its files if they are to be kept.
+func edited(ctx context.Context, tx *sql.Tx, q *chat.Question) error {
 	var role llm.Role
 	var hidden bool
-	err := tx.QueryRowContext(ctx, `SELECT role, hidden FROM messages WHERE conversation = $1 AND id = $2`,
-		q.Conversation, q.Edits).Scan(&role, &hidden)
+	var body string
+	err := tx.QueryRowContext(ctx, `SELECT role, hidden, body FROM messages WHERE conversation = $1 AND id = $2`,
+		q.Conversation, q.Edits).Scan(&role, &hidden, &body)
 	switch {
 	case err == nil && role != llm.User:
 		err = ErrNotQuestion
@@ -195,8 +201,24 @@ func edited(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	case err == nil:
 		err = nonePending(ctx, tx, q.Conversation) // so it does not wait: it has its place
 	}
+	if err == nil && q.KeepFiles {
+		err = keepFiles(q, body)
+	}
 	if err != nil {
 		return fmt.Errorf("edit %s: %w", q.Edits, err)
+	}
+	return nil
+}
+
+// keepFiles gives q the files of the message that it edits.
+func keepFiles(q *chat.Question, body string) error {
+	var old llm.Message
+	if err := json.Unmarshal([]byte(body), &old); err != nil || old.Metadata == nil {
+		return err
+	}
+	q.Files = nil
+	for _, f := range old.Metadata.Parley.Files {
+		q.Files = append(q.Files, f.ID)
 	}
 	return nil
 }

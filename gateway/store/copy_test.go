@@ -71,6 +71,16 @@ func fill(t *testing.T, db *DB) {
 	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {
 		t.Fatal(err)
 	}
+	w, err := db.NewFile(t.Context(), chat.NewFile{ID: "f1", Owner: "ann", Conversation: "c1", ClientID: "k", Name: "a.bin"})
+	if err == nil {
+		err = w.Write(t.Context(), make([]byte, chunkSize+1))
+	}
+	if err == nil {
+		_, err = w.Commit(t.Context(), "image/png")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := rag.New(db.Documents(), rag.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -92,6 +92,12 @@ func orphan(err error) bool {
 	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY || sqlState(err) == stateForeignKey
 }
 
+// isForeignKey is orphan for a SQLite file as well.
+func isForeignKey(err error) bool {
+	var e *sqlite.Error
+	return orphan(err) || errors.As(err, &e) && e.Code() == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+}
+
 // undone tells whether a transaction was rolled back, all of it, for the sake
 // of another, and may be made again.
 func undone(err error) bool {

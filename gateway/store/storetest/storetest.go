@@ -5,6 +5,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,13 @@ type Store interface {
 	PutMCPServer(ctx context.Context, s mcp.Server) error
 	DeleteMCPServer(ctx context.Context, name string) error
 
+	NewFile(ctx context.Context, f chat.NewFile) (chat.FileWriter, error)
+	File(ctx context.Context, id string) (chat.File, error)
+	FileOf(ctx context.Context, owner, clientID string) (chat.File, error)
+	OpenFile(ctx context.Context, id string) (chat.File, io.ReadSeeker, error)
+	DeleteFile(ctx context.Context, id string) error
+	SweepFiles(ctx context.Context, loose, begun time.Time) (int64, error)
+
 	Ping(ctx context.Context) error
 }
 
@@ -83,6 +91,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"mcp", mcpServers()},
 		{"credentials", credentials()},
 		{"tokens", tokens()},
+		{"files", files()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })

@@ -1,6 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { ask, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
 import { loadDraft, saveDraft } from './drafts'
+import { attach, attachments, takeFiles, Tray } from './files'
 import { number } from '../ui/format'
 import * as icons from '../ui/icons'
 import { media } from '../ui/media'
@@ -24,10 +25,15 @@ export function Composer() {
   }, [thread.value])
   useLayoutEffect(() => fit(box.current!), [text])
   const over = size.encode(text).length - maxMessage.value
-  const can = text.trim() !== '' && over <= 0
+  const files = attachments()
+  const uploading = files.some((a) => !a.ref && !a.error)
+  const filled = text.trim() !== '' || files.some((a) => a.ref)
+  const can = filled && over <= 0 && !uploading
+  const drop = useDrop()
+  const picker = useRef<HTMLInputElement>(null)
   const send = () => {
     if (!can) return
-    ask(text.trim())
+    ask(text.trim(), takeFiles())
     sent.current = performance.now()
     write('')
   }
@@ -35,7 +41,12 @@ export function Composer() {
   return (
     <div class="composer-wrap">
       <Hint />
-      <form class="composer" onSubmit={(e) => (e.preventDefault(), send())}>
+      <form class={'composer' + (drop ? ' drop' : '')} onSubmit={(e) => (e.preventDefault(), send())}>
+        <Tray />
+        <input ref={picker} type="file" multiple hidden onChange={(e) => (attach(e.currentTarget.files), (e.currentTarget.value = ''), box.current?.focus())} />
+        <button type="button" class="attach" title="Attach files" aria-label="Attach files" onClick={() => picker.current!.click()}>
+          <icons.Clip />
+        </button>
         <textarea
           id="composer"
           ref={box}
@@ -46,6 +57,7 @@ export function Composer() {
           aria-label="Message"
           enterkeyhint={touch.value ? 'enter' : 'send'}
           onInput={(e) => write(e.currentTarget.value)}
+          onPaste={(e) => e.clipboardData?.files.length && (e.preventDefault(), attach(e.clipboardData.files))}
           onKeyDown={(e) => sends(e) && (e.preventDefault(), send())}
         />
         {over > -2_000 && <span class={'count' + (over > 0 ? ' bad' : '')} role="status">{over > 0 ? `${number(over)} too many` : `${number(-over)} left`}</span>}
@@ -55,14 +67,41 @@ export function Composer() {
             Stop
           </button>
         )}
-        {(!running.value || text.trim() !== '') && (
-          <button type="submit" class="send" aria-disabled={!can} title={running.value ? 'Send: it waits for the answer that runs' : 'Send (Enter)'} aria-label="Send">
+        {(!running.value || filled || uploading) && (
+          <button type="submit" class="send" aria-disabled={!can} title={uploading ? 'Send: when the files are uploaded' : running.value ? 'Send: it waits for the answer that runs' : 'Send (Enter)'} aria-label="Send">
             <icons.Send />
           </button>
         )}
       </form>
     </div>
   )
+}
+
+/** Takes files that are dropped anywhere on the page, which would else show them instead of itself. */
+function useDrop(): boolean {
+  const [over, setOver] = useState(false)
+  useEffect(() => {
+    const act = (e: DragEvent) => {
+      if (!hasFiles(e.dataTransfer)) return
+      e.preventDefault()
+      setOver(e.type === 'dragover')
+      if (e.type === 'drop') attach(e.dataTransfer!.files)
+    }
+    const left = (e: DragEvent) => e.relatedTarget || setOver(false)
+    document.addEventListener('dragover', act)
+    document.addEventListener('drop', act)
+    document.addEventListener('dragleave', left)
+    return () => {
+      document.removeEventListener('dragover', act)
+      document.removeEventListener('drop', act)
+      document.removeEventListener('dragleave', left)
+    }
+  }, [])
+  return over
+}
+
+function hasFiles(t: DataTransfer | null): boolean {
+  return !!t?.types.includes('Files')
 }
 
 /** Enter sends, but not while an input method composes, and not on a phone. */

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { edit, editing, maxMessage, pending, running, view } from './app-state'
 import { fit, sends } from './Composer'
+import { Files } from './files'
 import type { Message } from '../core/protocol'
 import { dateTime, number } from '../ui/format'
 import * as icons from '../ui/icons'
@@ -26,7 +27,10 @@ export function Question({ m, newest }: { m: Message; newest: boolean }) {
         <Editor m={m} newest={newest} />
       ) : (
         <>
-          <div class="question" dir="auto" title={at ? dateTime(at) : undefined}>{m.content}</div>
+          <div class="said">
+            <Files files={m.metadata?.parley.files} label="Attached files" />
+            {m.content && <div class="question" dir="auto" title={at ? dateTime(at) : undefined}>{m.content}</div>}
+          </div>
           <button
             type="button"
             class="icon edit"

@@ -2,7 +2,8 @@ import { useLayoutEffect, useMemo, useRef } from 'preact/hooks'
 import { ahead, fresh, pending, pulse, replacing, session, view } from './app-state'
 import type { ConvView } from './view'
 import type { OutItem } from '../core/outbox'
-import type { Message } from '../core/protocol'
+import { Files } from './files'
+import type { FileRef, Message } from '../core/protocol'
 import { Follow } from './follow'
 import { Turn } from './Turn'
 import { waits } from '../ui/format'
@@ -56,7 +57,10 @@ function Queued({ view }: { view: ConvView }) {
     <>
       {view.queued.value.map((m: Message) => (
         <section class="turn queued" key={m.id}>
-          <div class="question" dir="auto">{m.content}</div>
+          <div class="said">
+            <Files files={m.metadata?.parley.files} label="Attached files" />
+            {m.content && <div class="question" dir="auto">{m.content}</div>}
+          </div>
           <p class="sending">waits for the answer above</p>
         </section>
       ))}
@@ -71,13 +75,25 @@ function Pending() {
     <>
       {items.map((i) => (
         <section class={'turn pending' + (i === last && i.key === fresh.value ? ' tall' : '')} key={i.key}>
-          <div class="question" dir="auto">{i.cmd.type === 'send' ? i.cmd.msg.content : i.cmd.type === 'edit' && i.cmd.content}</div>
+          <div class="said">
+            <Files files={filesOf(i)} label="Attached files" />
+            {contentOf(i) && <div class="question" dir="auto">{contentOf(i)}</div>}
+          </div>
           <Sending item={i} first={i === items[0]} />
         </section>
       ))}
       {!items.length && <Waits />}
     </>
   )
+}
+
+function contentOf(i: OutItem): string {
+  return i.cmd.type === 'send' ? i.cmd.msg.content : i.cmd.type === 'edit' ? i.cmd.content : ''
+}
+
+/** The files of a question that is not in the log yet; an edit keeps those that it finds. */
+function filesOf(i: OutItem): FileRef[] | undefined {
+  return i.cmd.type === 'edit' ? view.peek()?.message(i.cmd.messageId).peek().metadata?.parley.files : i.files
 }
 
 function Sending({ item, first }: { item: OutItem; first: boolean }) {

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { Files } from './files'
 import type { ConvView } from './view'
 import type { Message, Outcome, ToolCall } from '../core/protocol'
 import { bytes, duration, number } from '../ui/format'
@@ -40,6 +41,7 @@ function ToolCard({ id, message, result, view, running }: Call & { view: ConvVie
         <span class="took">{took(status, outcome)}</span>
         <icons.Chevron />
       </button>
+      <Files files={outcome?.files} label={'Files from ' + call.function.name} />
       {open && <Inside call={call} answer={answer} outcome={outcome} failed={failed} status={status} />}
     </div>
   )

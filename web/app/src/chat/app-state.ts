@@ -5,7 +5,7 @@ import { batch, computed, effect, signal } from '@preact/signals'
 import type { Link, Socket } from '../core/conn'
 import { localPrefix, type OutItem } from '../core/outbox'
 import { Session, type Conv } from '../core/session'
-import type { Source } from '../core/protocol'
+import type { FileRef, Source } from '../core/protocol'
 import * as api from '../ui/api'
 import { perFrame } from '../ui/frame'
 import { ConvView } from './view'
@@ -115,10 +115,10 @@ export function route(): void {
   show(m ? decodeURIComponent(m[1]!) : undefined, true)
 }
 
-export function ask(text: string): void {
+export function ask(text: string, files: FileRef[] = []): void {
   const clientId = crypto.randomUUID()
   fresh.value = clientId
-  session.say(thread.peek(), text, clientId)
+  session.say(thread.peek(), text, clientId, files)
 }
 
 export function stopAnswer(): void {

@@ -2,7 +2,10 @@
 
 import { localPrefix } from '../core/outbox'
 
-const key = (thread: string) => 'parley.draft.' + (thread.startsWith(localPrefix) ? 'new' : thread)
+/** The name of the draft of a thread: new ones share one. */
+export const draftOf = (thread: string) => (thread.startsWith(localPrefix) ? 'new' : thread)
+
+const key = (thread: string) => 'parley.draft.' + draftOf(thread)
 
 export function loadDraft(thread: string): string {
   try {

@@ -2,7 +2,7 @@
 // reload, and until the server has confirmed it, is sent again after each
 // welcome; client ids make that harmless.
 
-import { LostError, ProblemError, type Command, type Problem, type Reply } from './protocol'
+import { LostError, ProblemError, type Command, type FileRef, type Problem, type Reply } from './protocol'
 
 export type OutCommand = Extract<Command, { type: 'send' | 'regenerate' | 'edit' | 'cancel' }>
 
@@ -11,6 +11,7 @@ export interface OutItem {
   thread: string // conversation id, or the local name of one that is not made yet
   cmd: OutCommand
   at: number
+  files?: FileRef[] // that a question has
   problem?: Problem // it was refused and waits for the person
   sent?: { messageId?: string; run?: string } // confirmed, not yet seen in the log
 }
@@ -51,9 +52,9 @@ export class Outbox {
   }
 
   /** Keeps a command and sends it as soon as it may be. */
-  add(key: string, thread: string, cmd: OutCommand): void {
+  add(key: string, thread: string, cmd: OutCommand, files?: FileRef[]): void {
     if (this.items.some((i) => i.key === key)) return
-    this.items = [...this.items, { key, thread, cmd, at: (this.opts.now ?? Date.now)() }]
+    this.items = [...this.items, { key, thread, cmd, at: (this.opts.now ?? Date.now)(), ...(files?.length ? { files } : {}) }]
     this.changed()
     this.flush()
   }

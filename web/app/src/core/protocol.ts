@@ -10,6 +10,14 @@ export interface Usage {
   totalTokens?: number
 }
 
+/** A file that is kept, without what is in it. */
+export interface FileRef {
+  id: string
+  name: string
+  media: string
+  size: number
+}
+
 export interface Outcome {
   method?: string
   host?: string
@@ -20,6 +28,7 @@ export interface Outcome {
   cut?: boolean
   failed?: boolean
   reason?: string
+  files?: FileRef[]
 }
 
 /** A passage that an answer cites as [ref]. Offsets count code points. */
@@ -38,6 +47,7 @@ export interface Details {
   at?: number
   clientId?: string
   edits?: string
+  files?: FileRef[]
   question?: string
   replaces?: string
   method?: string
@@ -135,7 +145,7 @@ export interface Problem {
 export type Command =
   | { type: 'sub'; c: string; after?: string }
   | { type: 'unsub'; c: string }
-  | { type: 'send'; c?: string; msg: { clientId: string; content: string } }
+  | { type: 'send'; c?: string; msg: { clientId: string; content: string; files?: string[] } }
   | { type: 'cancel'; c: string; run: string }
   | { type: 'regenerate'; c: string; messageId: string; clientId: string }
   | { type: 'edit'; c: string; messageId: string; clientId: string; content: string }

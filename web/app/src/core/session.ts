@@ -3,7 +3,7 @@
 
 import { Conn, type ConnOptions, type Link, type Socket } from './conn'
 import { Outbox, localPrefix, type OutItem, type Shelf } from './outbox'
-import { ProblemError, type Entry, type Push, type Reply, type Welcome } from './protocol'
+import { ProblemError, type Entry, type FileRef, type Push, type Reply, type Welcome } from './protocol'
 import { active, apply, emptyState, fromSnapshot, replaceWindow } from './store'
 import type { State } from './protocol'
 
@@ -114,9 +114,9 @@ export class Session {
     for (const i of this.outbox.ofThread(id)) this.outbox.remove(i.key)
   }
 
-  say(thread: string, content: string, clientId: string): void {
+  say(thread: string, content: string, clientId: string, files: FileRef[] = []): void {
     const c = thread.startsWith(localPrefix) ? undefined : thread
-    this.outbox.add(clientId, thread, { type: 'send', c, msg: { clientId, content } })
+    this.outbox.add(clientId, thread, { type: 'send', c, msg: files.length ? { clientId, content, files: files.map((f) => f.id) } : { clientId, content } }, files)
   }
 
   cancel(c: string, run: string): void {

@@ -14,7 +14,7 @@ export interface Info {
   build: string
   model: string
   demo: boolean
-  limits?: { maxMessage?: number }
+  limits?: { maxMessage?: number; maxFile?: number; maxFiles?: number }
 }
 
 export interface Document {

@@ -27,6 +27,8 @@ export const Trash = () => <Icon><path d="M4 6h12M8 6V4h4v2M6 6l.6 10h6.8L14 6M8
 export const Copy = () => <Icon><rect x="7" y="7" width="9" height="9" rx="1.8" /><path d="M13 7V5.5A1.5 1.5 0 0 0 11.5 4H5.5A1.5 1.5 0 0 0 4 5.5V11.5A1.5 1.5 0 0 0 5.5 13H7" /></Icon>
 export const Check = () => <Icon><path d="m4.5 10.5 3.5 3.5 7.5-8" /></Icon>
 export const Again = () => <Icon><path d="M15.5 8.2A6 6 0 1 0 16 10.5M16 4.5v3.9h-3.9" /></Icon>
+export const Clip = () => <Icon size={20}><path d="m15.5 9.500-5.700 5.700a3.700 3.700 0 0 1-5.200-5.200l6.400-6.400a2.500 2.500 0 0 1 3.500 3.500l-6.300 6.300a1.200 1.200 0 0 1-1.700-1.700l5.600-5.600" /></Icon>
+export const Paper = () => <Icon><path d="M11.500 3H6a1.500 1.500 0 0 0-1.500 1.500v11A1.500 1.500 0 0 0 6 17h8a1.500 1.500 0 0 0 1.500-1.500V7l-4-4Zm0 0v4h4" /></Icon>
 export const Send = () => <Icon size={20}><path d="M10 16V4.5M5 9.2l5-5 5 5" stroke-width="1.9" /></Icon>
 export const Stop = () => <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><rect x="1.5" y="1.5" width="11" height="11" rx="2.2" fill="currentColor" /></svg>
 export const Down = () => <Icon><path d="M10 4v11.5M5 10.8l5 5 5-5" /></Icon>
