@@ -400,6 +400,7 @@ func TestSuccessorOfARegeneratedAnswer(t *testing.T) {
 		begin(l, it)
 		say(l, "r1", "m", "old", true, true)
 		finish(l, "r1")
+		w.flush(l) // or who joins now finds the log behind the store, and waits for the writer to heal it
 		s := l.State()
 		rec := chat.RunRecord{ID: "r1", Status: chat.RunDone, Try: 1}
 		if err := w.db.Archive(w.ctx(), "conv", l.Generation(), chat.Batch{Messages: s.Messages, Run: &rec}); err != nil {
