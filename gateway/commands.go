@@ -29,6 +29,8 @@ func (s *Server) execute(ctx context.Context, p Principal, cmd command) reply {
 		r, err = s.regenerate(ctx, p, cmd)
 	case "edit":
 		r, err = s.edit(ctx, p, cmd)
+	case "answer":
+		r, err = s.answer(ctx, p, cmd)
 	case "history":
 		r, err = s.history(ctx, p, cmd)
 	case "ping":

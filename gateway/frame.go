@@ -32,6 +32,8 @@ type command struct {
 	Size   int64     `json:"size,omitempty"`   // upload.begin
 	Ref    uint32    `json:"ref,omitempty"`    // upload.end
 	SHA256 string    `json:"sha256,omitempty"` // upload.end
+
+	Answers []interruptAnswer `json:"answers,omitempty"` // answer
 }
 
 // said is what a person says. The same client id in one conversation is said

@@ -22,6 +22,8 @@ type answered struct {
 	Answer       *llm.Message   `json:"answer"` // once the run has ended
 	Failure      *llm.Failure   `json:"failure,omitempty"`
 	Ahead        *int           `json:"ahead,omitempty"` // while it waits: about so many come before it
+
+	Interrupts []chat.Interrupt `json:"interrupts,omitempty"` // of a run that waits for people: what it asks
 }
 
 // newName stands for a conversation that is yet to be made.
@@ -69,12 +71,14 @@ func (s *Server) postMessage(c echo.Context) error {
 	status := http.StatusOK
 	if !a.Status.Ended() {
 		status = http.StatusAccepted
+	}
+	if !a.Status.Rests() {
 		a.Ahead = s.ahead(a.Conversation)
 	}
 	return c.JSON(status, a)
 }
 
-// await returns when the run has ended, or time is up. It only watches the
+// await returns when the run has ended or waits for people, or time is up. It only watches the
 // log; what came of the run is in the store.
 func (s *Server) await(ctx context.Context, q chat.Question, wait time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -90,7 +94,7 @@ func (s *Server) await(ctx context.Context, q chat.Question, wait time.Duration)
 func (s *Server) endedIn(ctx context.Context, d chat.Delivery, run string) bool {
 	if d.Snapshot != nil { // what was said in between may have ended in it
 		rec, err := s.Store.RunRecord(ctx, run)
-		return err == nil && rec.Status.Ended()
+		return err == nil && rec.Status.Rests()
 	}
 	for _, e := range d.Entries {
 		var entry struct {
@@ -111,6 +115,10 @@ func (s *Server) fill(ctx context.Context, a *answered) error {
 		return err
 	}
 	a.Status, a.Failure = rec.Status, rec.Failure
+	if rec.Status == chat.RunWaiting {
+		a.Interrupts, err = s.interrupts(ctx, a.Run)
+		return err
+	}
 	if !rec.Status.Ended() {
 		return nil
 	}

@@ -44,6 +44,8 @@ const (
 	codeUnavailable = "unavailable"
 	codeBusy        = "busy"
 	codeConflict    = "conflict"
+	codeAnswered    = "already_answered"
+	codeExpired     = "expired"
 	codeForbidden   = "forbidden"
 	codeSignIn      = "sign_in"
 	codeFull        = "storage_full"
@@ -72,12 +74,18 @@ func problemOf(err error) *Problem {
 	var p *Problem
 	var upload *rag.UploadError
 	var field *tools.FieldError
+	var payload *run.PayloadError
+	var decision *store.DecisionError
 	var he *echo.HTTPError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &upload):
 		return uploadProblem(upload)
+	case errors.As(err, &payload):
+		return payloadProblem(payload)
+	case errors.As(err, &decision):
+		return decisionProblem(decision)
 	case errors.As(err, &field):
 		return problem(http.StatusUnprocessableEntity, codeBadRequest, "%s", field.Reason).in(field.Field)
 	case errors.Is(err, chat.ErrNoFile):

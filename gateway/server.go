@@ -36,6 +36,7 @@ type Conversations interface {
 	History(ctx context.Context, conv, before string, limit int) (ms []llm.Message, next string, err error)
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
 	RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
+	Asks(ctx context.Context, run string) ([]chat.Ask, error)
 	Ping(ctx context.Context) error
 }
 

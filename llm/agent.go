@@ -47,6 +47,13 @@ type Step struct {
 	Finish    Finish   // with Turn: why it is over
 	Usage     *Usage   // with Turn: what it cost
 	Result    *Message // a tool has answered
+	Asks      []Asked  // the last step of a run that cannot go on before a person has answered these
+}
+
+// An Asked is a call that needs something of a person first.
+type Asked struct {
+	Call ToolCall
+	Ask  tools.Ask
 }
 
 // ErrTurns ends a run whose model asked for tools even when it had none.
@@ -55,7 +62,9 @@ var ErrTurns = errors.New("llm: the model asked for tools in its last turn, wher
 // Run answers the last question of msgs. It begins wherever msgs end: calls
 // without a result are made first, so that a run can be taken up in its
 // middle. It ends behind a Turn without calls, or with an error: an [*Error]
-// of the model's, [ErrTurns], or ctx's.
+// of the model's, [ErrTurns], or ctx's; or with Asks, once all other calls of
+// the turn have their results. Running it again, with those, makes exactly the
+// calls that asked.
 //
 // Results come in the order in which the tools answer; the model reads them
 // in the order of its calls.
@@ -84,8 +93,8 @@ func (r *agentRun) loop() error {
 	turns := turnsSinceQuestion(r.msgs)
 	for {
 		if open := unanswered(r.msgs); len(open) > 0 {
-			if err := r.callAll(open); err != nil {
-				return err
+			if asks, err := r.callAll(open); err != nil || len(asks) > 0 {
+				return r.asked(asks, err)
 			}
 		}
 		last := turns+1 >= orDefault(r.MaxTurns, 12)
@@ -102,6 +111,14 @@ func (r *agentRun) loop() error {
 		}
 		r.msgs = append(r.msgs, m)
 	}
+}
+
+// asked ends a run with what is needed of people.
+func (r *agentRun) asked(asks []Asked, err error) error {
+	if err == nil {
+		r.yield(Step{Asks: asks}, nil)
+	}
+	return err
 }
 
 // turn asks the model once, and once more if it failed before it said

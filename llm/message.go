@@ -85,6 +85,9 @@ type Details struct {
 	Host   string       `json:"host,omitempty"`
 	Effect tools.Effect `json:"effect,omitempty"`
 
+	// And what people answered when it asked them, in that order.
+	Answers []Answered `json:"answers,omitempty"`
+
 	// Of a tool's result.
 	Outcome *tools.Outcome `json:"outcome,omitempty"`
 	Sources []tools.Source `json:"sources,omitempty"`
@@ -96,6 +99,16 @@ type Details struct {
 	Model   string   `json:"model,omitempty"`
 	Usage   *Usage   `json:"usage,omitempty"`
 	TookMs  int64    `json:"tookMs,omitempty"`
+}
+
+// An Answered is what became of an interrupt: something that a tool call
+// needed of a person.
+type Answered struct {
+	Interrupt string             `json:"interruptId"`
+	Status    tools.AnswerStatus `json:"status"`
+	Payload   json.RawMessage    `json:"payload,omitempty"`
+	By        string             `json:"by,omitempty"` // owner, or admin for one who is not; empty if nobody decided
+	At        int64              `json:"at,omitempty"` // ms since 1970
 }
 
 // A Failure says to people why a run has no whole answer.

@@ -88,9 +88,10 @@ func (t *turn) message() Message {
 }
 
 // callAll calls tools at the same time, bounded, and passes on each result as
-// it comes. It returns when all have answered and none runs any more.
-func (r *agentRun) callAll(calls []ToolCall) error {
-	results := make(chan Message)
+// it comes. It returns when all have answered and none runs any more: which of
+// them need something of a person, in the order of the calls.
+func (r *agentRun) callAll(calls []ToolCall) (asks []Asked, err error) {
+	results := make(chan called)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(r.ctx)
@@ -104,26 +105,42 @@ func (r *agentRun) callAll(calls []ToolCall) error {
 				res = r.call(ctx, slots, c)
 			}
 			select {
-			case results <- resultMessage(c, res):
+			case results <- called{i, res}:
 			case <-ctx.Done():
 			}
 		})
 	}
+	asking := make([]*tools.Ask, len(calls))
 	for range calls {
 		select {
-		case m := <-results:
+		case done := <-results:
 			if r.ctx.Err() != nil { // a call that was cut off says nothing
-				return r.ctx.Err()
+				return nil, r.ctx.Err()
 			}
+			if asking[done.i] = done.res.Ask; done.res.Ask != nil {
+				continue
+			}
+			m := resultMessage(calls[done.i], done.res)
 			r.msgs = append(r.msgs, m)
 			if !r.yield(Step{Result: &m}, nil) {
-				return errStopped
+				return nil, errStopped
 			}
 		case <-r.ctx.Done():
-			return r.ctx.Err()
+			return nil, r.ctx.Err()
 		}
 	}
-	return nil
+	for i, ask := range asking {
+		if ask != nil {
+			asks = append(asks, Asked{calls[i], *ask})
+		}
+	}
+	return asks, nil
+}
+
+// A called is the result of one of several calls.
+type called struct {
+	i   int
+	res tools.Result
 }
 
 // call makes one call when a slot is free. It is not made if ctx has ended by

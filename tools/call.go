@@ -39,7 +39,7 @@ func (e Endpoint) tool(client *Client, credentials *Credentials) (Tool, error) {
 // spec describes the endpoint. Of several requests it names the one that may
 // do most, the last of them.
 func (e *Endpoint) spec(p *plan) Spec {
-	s := Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect(), Tags: e.Tags}
+	s := Spec{Name: e.Name, Description: e.Description, Parameters: e.Parameters, Effect: e.effect(), Tags: e.Tags, Approval: e.Approval}
 	if len(s.Parameters) == 0 {
 		s.Parameters = json.RawMessage(noParameters)
 	}

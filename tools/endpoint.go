@@ -71,13 +71,14 @@ type Endpoint struct {
 	Steps  []Step          `json:"steps,omitempty"`  // instead of a request
 	Result json.RawMessage `json:"result,omitempty"` // a JSON template that stands for the answer; of steps only
 
-	Effect    Effect `json:"effect,omitempty"`    // empty means safe for GET and HEAD, idempotent for PUT and DELETE, else unsafe
-	TimeoutMs int    `json:"timeoutMs,omitempty"` // of a whole call; zero means 15,000
-	MaxBytes  int    `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
-	MaxTokens int    `json:"maxTokens,omitempty"` // of what the model is given of it, about; zero means the operator's default, 8,000
-	Select    string `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
-	JQ        string `json:"jq,omitempty"`        // instead of Select: a jq expression that makes of the answer what matters
-	Sources   string `json:"sources,omitempty"`   // JSON Pointer to passages shaped like [Source]
+	Effect    Effect   `json:"effect,omitempty"`    // empty means safe for GET and HEAD, idempotent for PUT and DELETE, else unsafe
+	Approval  Approval `json:"approval,omitempty"`  // auto, ask or never; empty means auto for what is safe, else ask
+	TimeoutMs int      `json:"timeoutMs,omitempty"` // of a whole call; zero means 15,000
+	MaxBytes  int      `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
+	MaxTokens int      `json:"maxTokens,omitempty"` // of what the model is given of it, about; zero means the operator's default, 8,000
+	Select    string   `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
+	JQ        string   `json:"jq,omitempty"`        // instead of Select: a jq expression that makes of the answer what matters
+	Sources   string   `json:"sources,omitempty"`   // JSON Pointer to passages shaped like [Source]
 
 	Disabled bool `json:"disabled,omitempty"` // kept, but neither offered nor called
 

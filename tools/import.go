@@ -13,12 +13,13 @@ import (
 
 // Renew returns next, an endpoint made anew from its document, with what the
 // owner has set on old: headers, secret query, credential, limits, effect,
-// select, sources and whether it is disabled. A secret stays with the origin
+// approval, select, sources and whether it is disabled. A secret stays with the origin
 // that it was given for, and a credential is not taken to another: lost names
 // those that next's origin must be given again. Both have no steps.
 func Renew(old, next Endpoint) (e Endpoint, lost []string) {
 	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
 	next.Effect, next.Disabled = cmp.Or(next.Effect, old.Effect), old.Disabled
+	next.Approval = cmp.Or(next.Approval, old.Approval)
 	next.MaxTokens = cmp.Or(next.MaxTokens, old.MaxTokens)
 	if next.Select == "" && next.Sources == "" && next.JQ == "" {
 		next.Select, next.Sources, next.JQ = old.Select, old.Sources, old.JQ

@@ -59,6 +59,7 @@ func (e Endpoint) Validate() error {
 	fault(e.MaxBytes < 0 || e.MaxBytes > MaxMaxBytes, "maxBytes", "must be between 1 and %d, or 0 for %d", MaxMaxBytes, DefaultMaxBytes)
 	fault(!slices.Contains([]Effect{"", Safe, Idempotent, Unsafe}, e.Effect), "effect", "must be safe, idempotent or unsafe")
 	fault(e.MaxTokens < 0 || e.MaxTokens > MaxMaxTokens, "maxTokens", "must be between 1 and %d, or 0 for %d", MaxMaxTokens, DefaultMaxTokens)
+	fault(!slices.Contains([]Approval{"", ApprovalAuto, ApprovalAsk, ApprovalNever}, e.Approval), "approval", "must be auto, ask or never")
 	fault(e.Select != "" && e.Sources != "", "select", "cannot be used together with sources")
 	fault(e.JQ != "" && e.Select != "", "jq", "cannot be used together with select: begin the expression with the path")
 	fault(e.JQ != "" && e.Sources != "", "jq", "cannot be used together with sources")

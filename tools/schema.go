@@ -137,6 +137,33 @@ func (s *schema) check(raw json.RawMessage) (values, error) {
 	return args, nil
 }
 
+// Check reports the first thing that is wrong with a JSON value by a JSON
+// Schema of type object, as a [*FieldError] with the path of it as a JSON
+// Pointer; nil if nothing is. A schema that cannot be compiled allows any
+// object.
+func Check(raw, value json.RawMessage) error {
+	doc, err := decodeJSON(value)
+	if _, isObject := doc.(map[string]any); err != nil || !isObject || Depth(value) > maxSchemaDepth {
+		return faultf("", "must be a JSON object")
+	}
+	s, err := compileSchema(raw)
+	if err != nil {
+		return nil
+	}
+	var e *jsonschema.ValidationError
+	if !errors.As(s.compiled.Validate(doc), &e) {
+		return nil
+	}
+	for len(e.Causes) > 0 {
+		e = e.Causes[0]
+	}
+	field := ""
+	for _, name := range e.InstanceLocation {
+		field += "/" + oneLine(name, 100)
+	}
+	return faultf(field, "%s", oneLine(e.ErrorKind.LocalizedString(message.NewPrinter(language.English)), 300))
+}
+
 // faults returns what is wrong with args, at most five.
 func (s *schema) faults(args map[string]any) []string {
 	var faults []string

@@ -38,6 +38,30 @@ type Spec struct {
 	// [Set.Find].
 	Path string   `json:"path,omitempty"`
 	Tags []string `json:"tags,omitempty"`
+
+	Approval Approval `json:"approval,omitempty"` // empty means what Effect suggests: see [Spec.Policy]
+}
+
+// An Approval says whether a tool may be called without asking a person.
+type Approval string
+
+// The approvals.
+const (
+	ApprovalAuto  Approval = "auto"  // called at once
+	ApprovalAsk   Approval = "ask"   // a person decides about each call
+	ApprovalNever Approval = "never" // not called by an agent at all
+)
+
+// Policy returns the approval that the tool's owner has declared or, without
+// one, auto for tools that only read and ask for all others.
+func (s Spec) Policy() Approval {
+	switch {
+	case s.Approval != "":
+		return s.Approval
+	case s.Effect == Safe:
+		return ApprovalAuto
+	}
+	return ApprovalAsk
 }
 
 // A Call is one request to use a tool.

@@ -21,8 +21,12 @@ func FromArchive(ctx context.Context, a Archive, conv string) (State, Position, 
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return State{}, Position{}, err
 	}
+	s := State{Messages: msgs}
 	if gen == 0 {
-		return State{Messages: msgs}, Position{}, nil
+		return s, Position{}, nil
 	}
-	return State{Messages: msgs}, Position{Generation: gen - 1, N: math.MaxUint64}, nil
+	if err := s.wait(ctx, a, conv); err != nil {
+		return State{}, Position{}, err
+	}
+	return s, Position{Generation: gen - 1, N: math.MaxUint64}, nil
 }

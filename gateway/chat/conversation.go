@@ -40,6 +40,7 @@ type Conversation struct {
 	Title   string    `json:"title"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
+	Waiting bool      `json:"waiting,omitempty"` // for somebody to answer an interrupt
 }
 
 // A Question is a person's message and the run that is to answer it, as the
@@ -81,6 +82,10 @@ type Batch struct {
 	Replaced string        // a run whose messages, but for the question, are no longer shown
 	Edited   string        // a message that is no longer shown, nor is what lies between it and the first of Messages
 	Title    string        // set if not empty and the conversation has none
+
+	// Asks are what Run waits for, whose Status is RunWaiting then. If all of
+	// them are answered already it is RunAnswered.
+	Asks []Ask
 }
 
 // NewID returns a new id: the prefix, which says what it names, and 80 random

@@ -36,6 +36,7 @@ const (
 	MessageQueued   Type = "conversation.queued"     // it was heard and waits for the run before it
 	RunTakenOver    Type = "conversation.takeover"   // another writer goes on with a run; what was open is rolled back
 	Titled          Type = "conversation.titled"
+	AskAnswered     Type = "conversation.answered" // what became of an interrupt
 )
 
 // An Event is one thing that happened in a conversation. Its JSON form is an
@@ -69,13 +70,20 @@ type Event struct {
 	Try   int          `json:"try,omitempty"`  // of conversation.takeover
 	Title string       `json:"title,omitempty"`
 
+	Answered *llm.Answered `json:"answered,omitempty"` // of conversation.answered, with ToolCallID
+
 	Metadata *llm.Metadata `json:"metadata,omitempty"`
 }
 
-// An Outcome says how a run ended, in AG-UI's terms: success or cancelled.
+// An Outcome says how a run ended, in AG-UI's terms: success or cancelled; or
+// interrupt, if it goes on once people have answered.
 type Outcome struct {
-	Type string `json:"type"`
+	Type       string      `json:"type"`
+	Interrupts []Interrupt `json:"interrupts,omitempty"`
 }
+
+// Interrupted is the type of the outcome of a run that waits for people.
+const Interrupted = "interrupt"
 
 // An Entry is an event in its place in a conversation's log: one JSON form in
 // Redis, on the WebSocket and on SSE.

@@ -19,6 +19,7 @@ const (
 	Regenerate Kind = "regenerate" // answer the old Message anew in Run, instead of Replaces
 	Edit       Kind = "edit"       // answer Message in Run; it stands in the place of Edits
 	Cancel     Kind = "cancel"     // end Run
+	Answer     Kind = "answer"     // look what people have answered: Run may go on
 	Heal       Kind = "heal"       // a follower sees a hole that no read fills: begin a new generation
 )
 

@@ -40,11 +40,18 @@ func (l *Lease) load(ctx context.Context) (same *Position, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if at.IsZero() || s.Active() && run.Status.Ended() || !agrees(s, spared, run) {
+	asks, err := l.waits(ctx, s, run)
+	if err != nil {
+		return nil, err
+	}
+	if at.IsZero() || s.behind(run) || !agrees(s, spared, run) || s.lacksAsk(asks) {
 		if unheard(stored, run) {
 			s.Run = nil // what it has said is lost, its question too: it begins anew
 		}
 		l.state = rebuilt(s, stored, run)
+		if err := l.state.wait(ctx, l.q.archive, l.Conversation); err != nil {
+			return nil, err
+		}
 		if at.IsZero() && len(stored) == 0 {
 			return &at, nil
 		}
@@ -68,6 +75,47 @@ func (l *Lease) latest(ctx context.Context, s State) (RunRecord, error) {
 		return RunRecord{}, nil
 	}
 	return rec, err
+}
+
+// behind reports whether the store knows of an end of the latest run, or that
+// it waits, of which the log does not: the finishing entry was lost.
+func (s *State) behind(run RunRecord) bool {
+	return s.Run != nil && !s.Run.Status.Ended() && run.Status.Ended() || s.Active() && run.Status == RunWaiting
+}
+
+// waits returns what the latest run asks people, if log and store say that it
+// waits for them.
+func (l *Lease) waits(ctx context.Context, s State, run RunRecord) ([]Ask, error) {
+	if !s.Waits() || run.Status != RunWaiting {
+		return nil, nil
+	}
+	_, asks, err := l.q.archive.Waiting(ctx, l.Conversation)
+	if errors.Is(err, ErrNotFound) { // it goes on since
+		return nil, nil
+	}
+	return asks, err
+}
+
+// lacksAsk reports whether something is asked that s does not show.
+func (s *State) lacksAsk(asks []Ask) bool {
+	return slices.ContainsFunc(asks, func(a Ask) bool {
+		return a.Open() && !slices.ContainsFunc(s.Interrupts, func(i Interrupt) bool { return i.ID == a.ID })
+	})
+}
+
+// wait has s say what the store knows of a run that waits for people, if one
+// does.
+func (s *State) wait(ctx context.Context, a Archive, conv string) error {
+	run, asks, err := a.Waiting(ctx, conv)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Run = &Run{ID: run.ID, Question: run.Question, Status: RunWaiting, Try: run.Try, Started: run.Created.UnixMilli()}
+	s.Interrupts = interruptsOf(asks)
+	return nil
 }
 
 // unheard reports whether the store has not been told yet that a run has
@@ -151,11 +199,11 @@ func (s *State) lacks(stored []llm.Message) bool {
 // rebuilt returns what the store knows of the conversation. What waits is not
 // in it: who writes next says so.
 func rebuilt(s State, stored []llm.Message, latest RunRecord) State {
-	r := State{Messages: stored, Run: s.Run, Title: s.Title}
+	r := State{Messages: stored, Run: s.Run, Title: s.Title, Interrupts: s.Interrupts}
 	if latest.Status.Ended() {
 		run := *s.Run
 		run.Status = latest.Status
-		r.Run = &run
+		r.Run, r.Interrupts = &run, nil
 	}
 	return r.Clone()
 }

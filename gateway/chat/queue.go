@@ -24,6 +24,9 @@ type Archive interface {
 	Generation(ctx context.Context, conv string) (uint64, error)
 	History(ctx context.Context, conv, before string, limit int) (msgs []llm.Message, next string, err error)
 	RunRecord(ctx context.Context, run string) (RunRecord, error)
+	// Waiting returns the run of a conversation that waits for people, and all
+	// that it has asked, or [ErrNotFound].
+	Waiting(ctx context.Context, conv string) (RunRecord, []Ask, error)
 }
 
 // QueueOptions are the settings of a [Queue]. Zero values are the defaults.

@@ -20,6 +20,8 @@ type State struct {
 	Open     []string      `json:"open,omitempty"`   // messages that are being written
 	Title    string        `json:"title,omitempty"`
 
+	Interrupts []Interrupt `json:"interrupts,omitempty"` // what the run waits for
+
 	writing map[string]*strings.Builder // content of open messages; Content holds it once closed
 }
 
@@ -35,10 +37,15 @@ type Run struct {
 // A RunStatus says how far a run is.
 type RunStatus string
 
-// The statuses of a run. Accepted is one that no log knows yet.
+// The statuses of a run. Accepted is one that no log knows yet. One that waits
+// for people is answered once they have, and abandoned once they went on
+// without; from then on it is due again, and a log has it as waiting still.
 const (
 	RunAccepted  RunStatus = "accepted"
 	RunRunning   RunStatus = "running"
+	RunWaiting   RunStatus = "waiting"
+	RunAnswered  RunStatus = "answered"
+	RunAbandoned RunStatus = "abandoned"
 	RunDone      RunStatus = "finished"
 	RunCancelled RunStatus = "cancelled"
 	RunFailed    RunStatus = "failed"
@@ -47,8 +54,15 @@ const (
 // Ended reports whether nothing more will come of the run.
 func (s RunStatus) Ended() bool { return s == RunDone || s == RunCancelled || s == RunFailed }
 
+// Rests reports whether nothing is to be done for the run: it has ended, or
+// waits for people.
+func (s RunStatus) Rests() bool { return s.Ended() || s == RunWaiting }
+
 // Active reports whether a run goes on.
-func (s *State) Active() bool { return s.Run != nil && !s.Run.Status.Ended() }
+func (s *State) Active() bool { return s.Run != nil && !s.Run.Status.Rests() }
+
+// Waits reports whether the latest run waits for people.
+func (s *State) Waits() bool { return s.Run != nil && s.Run.Status == RunWaiting }
 
 // Apply folds one entry into s.
 func (s *State) Apply(e Entry) {
@@ -77,7 +91,7 @@ func (s *State) Apply(e Entry) {
 	case TextEnd, ReasoningEnd:
 		s.finish(ev)
 		s.close(ev.MessageID)
-	case ToolCallStart, ToolCallArgs, ToolCallResult:
+	case ToolCallStart, ToolCallArgs, ToolCallResult, AskAnswered:
 		s.applyTool(e)
 	}
 }
@@ -118,18 +132,35 @@ func (s *State) applyRun(e Entry) {
 		}
 		s.rollBack()
 	case RunFinished:
-		status := RunDone
-		if ev.Outcome != nil && ev.Outcome.Type == "cancelled" {
-			status = RunCancelled
-		}
-		s.end(e, status)
+		s.finished(e)
 	case RunError:
 		s.end(e, RunFailed)
 	}
 }
 
-// start begins a run. The answer that it replaces disappears.
+func (s *State) finished(e Entry) {
+	switch o := e.Ev.Outcome; {
+	case o != nil && o.Type == Interrupted:
+		s.interrupt(e)
+	case o != nil && o.Type == "cancelled":
+		s.end(e, RunCancelled)
+	default:
+		s.end(e, RunDone)
+	}
+}
+
+// interrupt has the run wait.
+func (s *State) interrupt(e Entry) {
+	s.closeAll()
+	s.ensureRun(e)
+	s.Run.Status = RunWaiting
+	s.Interrupts = slices.Clone(e.Ev.Outcome.Interrupts)
+}
+
+// start begins a run, or has one go on that waited. The answer that it
+// replaces disappears.
 func (s *State) start(e Entry) {
+	s.Interrupts = nil
 	s.Run = &Run{ID: e.Ev.RunID, Status: RunRunning, Try: max(e.Try, 1), Started: e.TS}
 	m := e.Ev.Metadata
 	if m == nil {
@@ -164,13 +195,9 @@ func (s *State) rollBack() {
 
 // end closes the run and notes on its last message how it ended.
 func (s *State) end(e Entry, status RunStatus) {
-	for _, id := range slices.Clone(s.Open) {
-		s.close(id)
-	}
-	if s.Run == nil || s.Run.ID != e.Ev.RunID && e.Ev.RunID != "" {
-		s.Run = &Run{ID: e.Run, Try: max(e.Try, 1)}
-	}
-	s.Run.Status = status
+	s.closeAll()
+	s.ensureRun(e)
+	s.Run.Status, s.Interrupts = status, nil
 	m := s.last(s.Run.ID, e.TS)
 	d := details(&m.Metadata)
 	d.Status = string(status)
@@ -182,6 +209,19 @@ func (s *State) end(e Entry, status RunStatus) {
 	}
 	if status == RunFailed {
 		d.Failure = &llm.Failure{Code: e.Ev.Code, Message: e.Ev.Message}
+	}
+}
+
+func (s *State) closeAll() {
+	for _, id := range slices.Clone(s.Open) {
+		s.close(id)
+	}
+}
+
+// ensureRun makes sure that the latest run is the one that an entry ends.
+func (s *State) ensureRun(e Entry) {
+	if s.Run == nil || s.Run.ID != e.Ev.RunID && e.Ev.RunID != "" {
+		s.Run = &Run{ID: e.Run, Try: max(e.Try, 1)}
 	}
 }
 
@@ -263,7 +303,7 @@ func (s *State) Clone() State {
 			m.Content = b.String()
 		}
 	}
-	c.Queued, c.Open = slices.Clone(s.Queued), slices.Clone(s.Open)
+	c.Queued, c.Open, c.Interrupts = slices.Clone(s.Queued), slices.Clone(s.Open), slices.Clone(s.Interrupts)
 	if s.Run != nil {
 		r := *s.Run
 		c.Run = &r

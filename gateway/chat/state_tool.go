@@ -16,6 +16,8 @@ func (s *State) applyTool(e Entry) {
 		}
 	case ToolCallResult:
 		s.callResult(e)
+	case AskAnswered:
+		s.answered(e.Ev.ToolCallID, e.Ev.Answered)
 	}
 }
 
@@ -34,6 +36,32 @@ func (s *State) callStart(e Entry) {
 	c := llm.NewToolCall(e.Ev.ToolCallID, e.Ev.ToolCallName, "")
 	c.Metadata = cloneMetadata(e.Ev.Metadata)
 	m.ToolCalls = append(m.ToolCalls, c)
+}
+
+// answered notes on a call what was answered when it asked, once. Calls are
+// shared with clones of s: what changes is a copy.
+func (s *State) answered(call string, a *llm.Answered) {
+	if a == nil {
+		return
+	}
+	s.Interrupts = slices.DeleteFunc(slices.Clone(s.Interrupts), func(i Interrupt) bool { return i.ID == a.Interrupt })
+	if len(s.Interrupts) == 0 {
+		s.Interrupts = nil
+	}
+	c := s.call(call)
+	if c == nil || s.Knows(call, a.Interrupt) {
+		return
+	}
+	c.Metadata = cloneMetadata(c.Metadata)
+	d := details(&c.Metadata)
+	d.Answers = append(slices.Clip(d.Answers), *a)
+}
+
+// Knows reports whether the answer to an interrupt of a call is in s.
+func (s *State) Knows(call, interrupt string) bool {
+	c := s.call(call)
+	return c != nil && c.Metadata != nil &&
+		slices.ContainsFunc(c.Metadata.Parley.Answers, func(a llm.Answered) bool { return a.Interrupt == interrupt })
 }
 
 // callResult puts a result behind the message that made the call, in the

@@ -27,6 +27,8 @@ type answer struct {
 	set     *tools.Set
 	usage   llm.Usage
 	finish  llm.Finish
+	asks    []chat.Ask  // what the run has asked people before, answered or not
+	asking  []llm.Asked // what it asks them now
 }
 
 // answer brings a run to its end, wherever it stands, and settles it: what it
@@ -41,13 +43,16 @@ func (s *session) answer(ctx context.Context, q chat.Question) error {
 	if err != nil {
 		return err
 	}
-	if rec.Status.Ended() {
+	if rec.Status.Rests() {
 		return nil
 	}
 	if it.Replaces, err = s.replaced(ctx, it); err != nil {
 		return err
 	}
 	a := &answer{session: s, it: it, owner: q.Owner, rec: rec, started: time.Now()}
+	if a.asks, err = s.asks(ctx, rec); err != nil {
+		return err
+	}
 	if err := a.resume(ctx); err != nil {
 		return err
 	}
@@ -76,15 +81,25 @@ func (a *answer) resume(ctx context.Context) error {
 	if known && st.Run.Status.Ended() {
 		return a.settleEnded(ctx, st) // its end was shown, and not stored
 	}
-	a.try = a.rec.Try + 1
+	going := known && !st.Waits() // another writer was at it
+	a.try = a.rec.Try
 	if known {
-		a.try = max(a.try, st.Run.Try+1)
+		a.try = max(a.try, st.Run.Try)
+	}
+	if going || !a.resumes() {
+		a.try++
+	}
+	a.try = max(a.try, 1)
+	if a.rec.Usage != nil {
+		a.usage = *a.rec.Usage
 	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
-	a.announce(known)
+	a.announce(known, going)
 	cause := a.prepare(ctx)
 	switch {
 	case cause != nil:
+	case a.rec.Status == chat.RunAbandoned:
+		cause = errCancelled
 	case a.try > a.r.o.MaxTries:
 		cause = errInterrupted
 	default:
@@ -93,18 +108,41 @@ func (a *answer) resume(ctx context.Context) error {
 	if err := a.isBegun(); err != nil {
 		return err
 	}
+	if cause == nil && len(a.asking) > 0 {
+		return a.suspend(ctx)
+	}
 	return a.end(ctx, cause)
+}
+
+// resumes reports whether the run goes on after it has waited for people,
+// which is no failure of an attempt.
+func (a *answer) resumes() bool {
+	return a.rec.Status == chat.RunAnswered || a.rec.Status == chat.RunAbandoned
+}
+
+// asks returns what a run has asked people: nothing, if it has just begun.
+func (s *session) asks(ctx context.Context, rec chat.RunRecord) (asks []chat.Ask, err error) {
+	if rec.Status == chat.RunAccepted {
+		return nil, nil
+	}
+	err = s.patiently(ctx, func(ctx context.Context) (err error) {
+		asks, err = s.r.answers.Asks(ctx, rec.ID)
+		return err
+	})
+	return asks, err
 }
 
 // errInterrupted ends a run whose writers died too often.
 var errInterrupted = errors.New("run: tried too often")
 
-func (a *answer) announce(known bool) {
-	if known {
+func (a *answer) announce(known, going bool) {
+	if going {
 		a.w.put(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
+		a.showAnswers(a.it.Run, a.try, a.asks)
 		return
 	}
-	if a.it.Kind != chat.Regenerate {
+	a.showAnswers(a.it.Run, a.try, a.asks)
+	if !known && a.it.Kind != chat.Regenerate {
 		a.w.put(chat.Event{Type: chat.MessageSaid, Said: a.it.Message})
 		if t := a.title(); t != "" {
 			a.w.put(chat.Event{Type: chat.Titled, Title: t})
@@ -160,7 +198,11 @@ func (a *answer) isBegun() error {
 }
 
 func (a *answer) archiveStart(ctx context.Context) error {
-	return a.archiveSoFar(ctx, &chat.RunRecord{ID: a.it.Run, Status: chat.RunRunning, Try: a.try})
+	s := chat.RunRunning
+	if a.rec.Status == chat.RunAbandoned { // whoever takes over is to know
+		s = chat.RunAbandoned
+	}
+	return a.archiveSoFar(ctx, a.standing(s))
 }
 
 // converse has the agent answer, until it has, somebody stops it, or time is
@@ -189,7 +231,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
 	for step, err := range agent.Run(ctx, a.withFiles(ctx, a.msgs), &guarded{a, a.set}) {
-		if err == nil {
+		if a.asking = step.Asks; err == nil {
 			err = a.step(ctx, step, a.set)
 		}
 		if err != nil {

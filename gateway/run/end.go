@@ -43,7 +43,10 @@ func (a *answer) end(ctx context.Context, cause error) error {
 // the run stays open.
 func (a *answer) answerOpenCalls(cause error) {
 	reason := "the run ended before this call did"
-	if errors.Is(cause, errCancelled) {
+	switch {
+	case a.rec.Status == chat.RunAbandoned:
+		reason = "not called: the person went on without deciding about it"
+	case errors.Is(cause, errCancelled):
 		reason = "stopped by the person"
 	}
 	for _, c := range openCalls(a.lease.State(), a.it.Run) {

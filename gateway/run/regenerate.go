@@ -39,7 +39,7 @@ func (r *Runner) Regenerate(ctx context.Context, owner, conv, message, clientID 
 	if err != nil {
 		return chat.Question{}, fmt.Errorf("run: regenerate: %w", err)
 	}
-	if !rec.Status.Ended() {
+	if !rec.Status.Rests() { // one that waits is given up
 		return chat.Question{}, ErrBusy
 	}
 	waiting, err := r.questions.Pending(ctx, conv)

@@ -28,6 +28,16 @@ type Questions interface {
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
 	// Due returns questions without a whole answer, accepted before a time.
 	Due(ctx context.Context, before time.Time, limit int) ([]chat.Question, error)
+	// Ask returns one interrupt of a conversation.
+	Ask(ctx context.Context, conv, id string) (chat.Ask, error)
+	// Answer stores decisions about interrupts, all or none; the first about
+	// one counts. A run that waits for nothing more becomes due.
+	Answer(ctx context.Context, conv string, ds []chat.Decision) ([]chat.Ask, error)
+	// Abandon has a run that waits become due, to be ended; which one is
+	// returned, "" for none.
+	Abandon(ctx context.Context, conv, run string) (string, error)
+	// Expire decides what nobody has decided in time.
+	Expire(ctx context.Context, limit int) ([]chat.Expired, error)
 	// Owners returns whose conversations are, those left out that are not there.
 	Owners(ctx context.Context, convs []string) (map[string]string, error)
 }
@@ -41,6 +51,11 @@ type Answers interface {
 	// Guard reports whether this is the first time that anybody is about to
 	// make a call. It is asked before each call that must not be made twice.
 	Guard(ctx context.Context, run, call, by string) (first bool, err error)
+	// Asks returns all that a run has asked people, in that order.
+	Asks(ctx context.Context, run string) ([]chat.Ask, error)
+	// Allowed returns the approval of a tool in a conversation, if it has one
+	// of its own there.
+	Allowed(ctx context.Context, conv, tool string) (tools.Approval, error)
 }
 
 // Toolbox says which tools a run that begins now may use.
@@ -59,6 +74,7 @@ type Options struct {
 	History   int           // earlier messages that a model is shown: 100
 	Drain     time.Duration // for handing runs over: 10 s
 	Offered   int           // tools that a model is offered, the best of those that there are: 40; negative: all
+	Approval  time.Duration // for which people are waited for: 24 h
 	Hold      time.Duration // for which a message is held while Redis is away, before it is refused: 3 s
 
 	PerPerson int                      // answers of one person at once, on all replicas: 3; negative: any number
@@ -83,6 +99,7 @@ func (o Options) withDefaults() Options {
 	if o.Offered == 0 {
 		o.Offered = 40
 	}
+	o.Approval = or(o.Approval, 24*time.Hour)
 	o.Hold = or(o.Hold, 3*time.Second)
 	if o.PerPerson == 0 {
 		o.PerPerson = 3
@@ -150,6 +167,7 @@ func (r *Runner) Serve(ctx context.Context) error {
 	var own sync.WaitGroup
 	own.Go(func() { r.pacer.run(work) })
 	own.Go(func() { r.reconcile(ctx) })
+	own.Go(func() { r.expire(ctx) })
 	r.schedule(ctx, work)
 	stop(errDrain)
 	r.wg.Wait()
@@ -166,7 +184,7 @@ func (r *Runner) Say(ctx context.Context, q chat.Question) (chat.Question, error
 	}
 	if !fresh {
 		rec, err := r.answers.RunRecord(ctx, stored.Run)
-		if err != nil || rec.Status.Ended() {
+		if err != nil || rec.Status.Rests() {
 			return stored, err
 		}
 	}
@@ -174,8 +192,15 @@ func (r *Runner) Say(ctx context.Context, q chat.Question) (chat.Question, error
 }
 
 // Cancel ends a run, on whichever replica it is. It takes effect through the
-// log.
+// log. One that waits for people ends in the store first.
 func (r *Runner) Cancel(ctx context.Context, conv, run string) error {
+	waited, err := r.questions.Abandon(ctx, conv, run)
+	if err != nil {
+		return fmt.Errorf("run: cancel: %w", err)
+	}
+	if waited != "" {
+		return r.post(ctx, conv, "", lookItem(run, "abandoned"))
+	}
 	return r.post(ctx, conv, "", chat.Item{ID: cancelID(run), Kind: chat.Cancel, Run: run})
 }
 

@@ -73,6 +73,9 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
+		if err := s.attend(ctx); err != nil {
+			return err
+		}
 		seen := s.seenSoFar()
 		q, err := s.next(ctx, tried)
 		if err != nil {
@@ -85,7 +88,8 @@ func (s *session) loop(ctx context.Context) error {
 			if err := s.answer(ctx, *q); err != nil {
 				return err
 			}
-			tried[q.Run] = true
+			st := s.lease.State()
+			tried[q.Run] = !st.Waits() || st.Run.ID != q.Run
 			s.settle(q.Run)
 			continue
 		}

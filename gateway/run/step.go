@@ -75,21 +75,41 @@ func (g *guarded) Specs() []tools.Spec { return g.set.Specs() }
 
 func (g *guarded) Call(ctx context.Context, c tools.Call) tools.Result {
 	spec, _ := g.set.Spec(c.Name)
-	if err := g.admit(ctx, c, spec.Effect); errors.Is(err, errUnknown) {
+	call := c.ID
+	c, edited, no := g.permit(ctx, c, spec)
+	if no != nil {
+		return *no
+	}
+	var interrupt string
+	c.Answer, interrupt = g.told(call)
+	if err := g.admit(ctx, guardID(call, interrupt), spec.Effect); errors.Is(err, errUnknown) {
 		return tools.Failure("%v", err)
 	} else if err != nil {
 		return tools.Failure("the call could not be recorded, so it was not made")
 	}
-	c.ID = g.a.it.Run + "." + c.ID
+	c.ID = g.a.it.Run + "." + call
 	c.Generation = g.a.lease.Generation()
 	c.Person, c.Conversation = g.a.owner, g.a.lease.Conversation
-	return g.set.Call(ctx, c)
+	r := g.bounded(call, g.set.Call(ctx, c))
+	if edited && r.Ask == nil {
+		r = changed(r, c.Arguments)
+	}
+	return r
+}
+
+// guardID names what is done once: a call, and again each time that a person
+// has answered what it asked, for until then it has done nothing.
+func guardID(call, interrupt string) string {
+	if interrupt == "" {
+		return call
+	}
+	return call + "#" + interrupt
 }
 
 // admit returns once the call may be made: an unsafe one after the intent is
 // in the log and the guard row in the store, and every one only while the
 // lease is known to be held.
-func (g *guarded) admit(ctx context.Context, c tools.Call, effect tools.Effect) error {
+func (g *guarded) admit(ctx context.Context, guard string, effect tools.Effect) error {
 	if err := g.a.isBegun(); err != nil {
 		return err
 	}
@@ -102,7 +122,7 @@ func (g *guarded) admit(ctx context.Context, c tools.Call, effect tools.Effect) 
 	if err := g.a.lease.Flush(ctx); err != nil {
 		return err
 	}
-	first, err := g.a.r.answers.Guard(ctx, g.a.it.Run, c.ID, g.a.r.queue.Incarnation())
+	first, err := g.a.r.answers.Guard(ctx, g.a.it.Run, guard, g.a.r.queue.Incarnation())
 	if err != nil {
 		return err
 	}

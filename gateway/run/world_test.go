@@ -260,17 +260,19 @@ type machine struct {
 	effect tools.Effect
 	takes  time.Duration
 
+	approval tools.Approval // auto
+
 	mu   sync.Mutex
 	keys map[string]int
 	done int
 }
 
 func newMachine(name string, effect tools.Effect, takes time.Duration) *machine {
-	return &machine{name: name, effect: effect, takes: takes, keys: map[string]int{}}
+	return &machine{name: name, effect: effect, takes: takes, approval: tools.ApprovalAuto, keys: map[string]int{}}
 }
 
 func (m *machine) Spec() tools.Spec {
-	return tools.Spec{Name: m.name, Description: m.name, Effect: m.effect, Parameters: []byte(`{"type":"object"}`)}
+	return tools.Spec{Name: m.name, Description: m.name, Effect: m.effect, Approval: m.approval, Parameters: []byte(`{"type":"object"}`)}
 }
 
 func (m *machine) Call(ctx context.Context, c tools.Call) (tools.Result, error) {

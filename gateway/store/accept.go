@@ -22,7 +22,8 @@ import (
 // replaced run answered, and only the run is new. The message returned is the
 // old one with the client id of q. If q.Edits is set, q.Message is a new
 // question that is to stand in the place of that message; until a writer
-// archives it, the old one is shown.
+// archives it, the old one is shown. A run that waits for people is abandoned,
+// as by [DB.Abandon].
 //
 // Errors: [chat.ErrNotFound] if the conversation is another owner's or was
 // deleted, or has no such run to replace or message to edit; [ErrRunning] if
@@ -121,6 +122,9 @@ func insertQuestion(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Ques
 		return q, err
 	}
 	if err := insertRun(ctx, tx, q); err != nil {
+		return q, err
+	}
+	if _, err := abandon(ctx, tx, q.Conversation, ""); err != nil { // the person goes on without deciding
 		return q, err
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE conversations SET updated = $2 WHERE id = $1 AND updated < $2`,

@@ -68,6 +68,9 @@ func (a *archive) store(ctx context.Context, b chat.Batch) error {
 	if err := a.run(ctx, b.Run); err != nil {
 		return err
 	}
+	if err := a.asks(ctx, b); err != nil {
+		return err
+	}
 	if err := a.title(ctx, b.Title); err != nil || a.changed == 0 {
 		return err
 	}
@@ -147,7 +150,7 @@ func (a *archive) run(ctx context.Context, r *chat.RunRecord) error {
 		return err
 	}
 	ended := 0
-	if r.Status.Ended() {
+	if r.Status.Rests() { // one that waits for people is not due
 		ended = 1
 	}
 	return a.exec(ctx, `

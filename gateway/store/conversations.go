@@ -42,11 +42,12 @@ func (db *DB) CreateConversation(ctx context.Context, c chat.Conversation) error
 	return wrap("create conversation "+c.ID, err)
 }
 
-const conversationColumns = `id, owner, title, created, updated`
+const conversationColumns = `id, owner, title, created, updated,
+	EXISTS (SELECT 1 FROM interrupts i WHERE i.conversation = conversations.id AND i.status = 'open')`
 
 func scanConversation(row interface{ Scan(...any) error }) (c chat.Conversation, err error) {
 	var created, updated int64
-	err = row.Scan(&c.ID, &c.Owner, &c.Title, &created, &updated)
+	err = row.Scan(&c.ID, &c.Owner, &c.Title, &created, &updated, &c.Waiting)
 	c.Created, c.Updated = fromMillis(created), fromMillis(updated)
 	return c, err
 }

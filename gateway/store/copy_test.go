@@ -54,6 +54,16 @@ func fill(t *testing.T, db *DB) {
 		t.Fatal(err)
 	}
 	mustAccept(t, db, edit)
+	waits := chat.Batch{
+		Run:  &chat.RunRecord{ID: edit.Run, Status: chat.RunWaiting, Try: 1},
+		Asks: []chat.Ask{{Interrupt: chat.Interrupt{ID: "i1", Expires: time.Now().Add(time.Hour)}, State: "s"}},
+	}
+	if err := db.Archive(t.Context(), "c8", 1, waits); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Answer(t.Context(), "c8", []chat.Decision{{Interrupt: "i1", Status: tools.AnswerResolved, Always: "a"}}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := db.Secret(t.Context(), "key", []byte("\x00\xff secret")); err != nil {
 		t.Fatal(err)
 	}
