@@ -217,6 +217,7 @@ func goldenFiles() map[string][]goldenFold {
 			fold("two turns of calls", begin().put(written("m2")...).put(call("k1", "m2", "a", "{}")...).put(chat.Event{Type: chat.TextEnd, MessageID: "m2"}, result("m3", "k1", "one")).
 				put(written("m4", "and ")...).put(call("k2", "m4", "a", "{}")...).put(chat.Event{Type: chat.TextEnd, MessageID: "m4"}, result("m5", "k2", "two"))),
 		},
+		"interrupts": interruptFolds(fold),
 		"takeovers": {
 			fold("the half message is rolled back", begin().put(whole("m2", "kept")...).put(written("m3", "gone")...).generation("claim").
 				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2}).put(whole("m4", "again")...).put(finished("r1", "success"))),

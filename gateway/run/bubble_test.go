@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,7 @@ func (w *watcher) take(d chat.Delivery) {
 	defer w.mu.Unlock()
 	if d.Snapshot != nil {
 		w.snaps++
+		w.checkSecret(d.Snapshot)
 		if err := w.state.UnmarshalJSON(d.Snapshot); err != nil {
 			w.t.Errorf("%s: %v", w.name, err)
 		}
@@ -93,6 +95,7 @@ func (w *watcher) take(d chat.Delivery) {
 		return
 	}
 	for _, e := range d.Entries {
+		w.checkSecret(e.Raw)
 		entry, err := chat.DecodeEntry(e.Raw)
 		if err != nil {
 			w.t.Errorf("%s: %v", w.name, err)
@@ -108,6 +111,13 @@ func (w *watcher) take(d chat.Delivery) {
 		w.state.Apply(entry)
 		w.at = e.At
 		w.checkEdits()
+	}
+}
+
+// checkSecret makes sure that what a tool keeps with its question is not shown.
+func (w *watcher) checkSecret(raw []byte) {
+	if bytes.Contains(raw, []byte("canary-state")) {
+		w.t.Errorf("%s is shown %s", w.name, raw)
 	}
 }
 

@@ -317,13 +317,16 @@ func (f *fire) settle(ws []*watcher) {
 		if err != nil || len(due) > 0 {
 			return false
 		}
+		if _, _, err := db.Waiting(f.t.Context(), "conv"); !errors.Is(err, chat.ErrNotFound) {
+			return false
+		}
 		stored, _, err := db.History(f.t.Context(), "conv", "", 100)
 		if err != nil {
 			return false
 		}
 		for _, w := range ws {
 			s := w.final()
-			if s.Active() || len(s.Queued) > 0 || shown(s.Messages) != shown(stored) {
+			if s.Active() || s.Waits() || len(s.Queued) > 0 || shown(s.Messages) != shown(stored) {
 				return false
 			}
 		}

@@ -261,14 +261,16 @@ type machine struct {
 	takes  time.Duration
 
 	approval tools.Approval // auto
+	asks     *tools.Ask     // before it is started, nil for nothing
 
 	mu   sync.Mutex
 	keys map[string]int
+	args map[string]string // of the last start
 	done int
 }
 
 func newMachine(name string, effect tools.Effect, takes time.Duration) *machine {
-	return &machine{name: name, effect: effect, takes: takes, approval: tools.ApprovalAuto, keys: map[string]int{}}
+	return &machine{name: name, effect: effect, takes: takes, approval: tools.ApprovalAuto, keys: map[string]int{}, args: map[string]string{}}
 }
 
 func (m *machine) Spec() tools.Spec {
@@ -276,8 +278,18 @@ func (m *machine) Spec() tools.Spec {
 }
 
 func (m *machine) Call(ctx context.Context, c tools.Call) (tools.Result, error) {
+	if m.asks != nil && c.Answer == nil {
+		return tools.Result{Ask: m.asks}, nil
+	}
+	if c.Answer != nil && (m.asks == nil || c.Answer.State != m.asks.State) {
+		return tools.Failure("somebody else's answer"), nil
+	}
+	if c.Answer != nil && c.Answer.Status != tools.AnswerResolved {
+		return tools.Failure("nobody told"), nil
+	}
 	m.mu.Lock()
 	m.keys[c.ID]++
+	m.args[c.ID] = string(c.Arguments)
 	m.mu.Unlock()
 	select {
 	case <-time.After(m.takes):

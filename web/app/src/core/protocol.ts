@@ -42,6 +42,28 @@ export interface Source {
   end: number
 }
 
+export type AnswerStatus = 'resolved' | 'cancelled' | 'expired'
+
+/** What became of an interrupt. */
+export interface Answered {
+  interruptId: string
+  status: AnswerStatus
+  payload?: Record<string, unknown>
+  by?: string
+  at?: number
+}
+
+/** Something that a run waits for and a person decides, as AG-UI 1.0 has it. */
+export interface Interrupt {
+  id: string
+  reason: string // tool_call, input_required, parley:connect
+  message?: string
+  toolCallId?: string
+  responseSchema?: Record<string, unknown>
+  expiresAt: string
+  metadata?: { parley: { tool?: string; method?: string; host?: string; url?: string } }
+}
+
 export interface Details {
   run?: string
   at?: number
@@ -53,6 +75,7 @@ export interface Details {
   method?: string
   host?: string
   effect?: string
+  answers?: Answered[]
   outcome?: Outcome
   sources?: Source[]
   status?: string
@@ -83,7 +106,7 @@ export interface Message {
   metadata?: Metadata
 }
 
-export type RunStatus = 'accepted' | 'running' | 'finished' | 'cancelled' | 'failed'
+export type RunStatus = 'accepted' | 'running' | 'waiting' | 'finished' | 'cancelled' | 'failed'
 
 export interface Run {
   id: string
@@ -99,6 +122,7 @@ export interface State {
   run?: Run
   open?: string[]
   title?: string
+  interrupts?: Interrupt[] // what the run waits for
 }
 
 export interface Event {
@@ -112,7 +136,8 @@ export interface Event {
   toolCallName?: string
   parentMessageId?: string
   content?: string
-  outcome?: { type: string }
+  outcome?: { type: string; interrupts?: Interrupt[] }
+  answered?: Answered
   message?: string
   code?: string
   usage?: Usage[]
@@ -149,6 +174,7 @@ export type Command =
   | { type: 'cancel'; c: string; run: string }
   | { type: 'regenerate'; c: string; messageId: string; clientId: string }
   | { type: 'edit'; c: string; messageId: string; clientId: string; content: string }
+  | { type: 'answer'; c: string; answers: { interruptId: string; status: 'resolved' | 'cancelled'; payload?: object }[] }
   | { type: 'history'; c: string; before?: string; limit: number }
   | { type: 'ping' }
 

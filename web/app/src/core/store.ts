@@ -2,7 +2,7 @@
 // gateway/chat/state.go does, so that every tab shows what the server knows.
 // Messages are replaced, never changed in place: who draws compares identity.
 
-import type { Details, Entry, Message, State } from './protocol'
+import type { Details, Entry, Message, Run, State } from './protocol'
 import { applyTool } from './storetool'
 
 export function emptyState(): State {
@@ -42,7 +42,8 @@ export function apply(s: State, e: Entry): void {
       rollBack(s)
       break
     case 'RUN_FINISHED':
-      end(s, e, ev.outcome?.type === 'cancelled' ? 'cancelled' : 'finished')
+      if (ev.outcome?.type === 'interrupt') interrupt(s, e)
+      else end(s, e, ev.outcome?.type === 'cancelled' ? 'cancelled' : 'finished')
       break
     case 'RUN_ERROR':
       end(s, e, 'failed')
@@ -62,6 +63,7 @@ export function apply(s: State, e: Entry): void {
     case 'TOOL_CALL_START':
     case 'TOOL_CALL_ARGS':
     case 'TOOL_CALL_RESULT':
+    case 'conversation.answered':
       applyTool(s, e)
   }
 }
@@ -89,6 +91,7 @@ function replace(s: State, by: State): void {
   s.run = by.run
   s.open = by.open
   s.title = by.title
+  s.interrupts = by.interrupts
 }
 
 function said(s: State, m: Message): void {
@@ -107,8 +110,21 @@ function cut(s: State, edited: string): void {
   s.open = dropEmpty(s.open?.filter((o) => !has(gone, o)))
 }
 
-/** Begins a run. The answer that it replaces disappears. */
+/** Has the run wait for people. */
+function interrupt(s: State, e: Entry): void {
+  s.open = undefined
+  s.run = { ...latest(s, e), status: 'waiting' }
+  s.interrupts = dropEmpty(e.ev.outcome?.interrupts)
+}
+
+/** The run that an entry ends. */
+function latest(s: State, e: Entry): Omit<Run, 'status'> {
+  return !s.run || (e.ev.runId && s.run.id !== e.ev.runId) ? { id: e.run ?? '', try: Math.max(e.try ?? 0, 1) } : s.run
+}
+
+/** Begins a run, or has one go on that waited. The answer that it replaces disappears. */
 function start(s: State, e: Entry): void {
+  s.interrupts = undefined
   s.run = { id: e.ev.runId ?? '', status: 'running', try: Math.max(e.try ?? 0, 1), started: e.ts || undefined }
   const d = e.ev.metadata?.parley
   if (!d) return
@@ -127,8 +143,8 @@ function rollBack(s: State): void {
 function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): void {
   s.open = undefined
   const ev = e.ev
-  const run = !s.run || (ev.runId && s.run.id !== ev.runId) ? { id: e.run ?? '', try: Math.max(e.try ?? 0, 1) } : s.run
-  s.run = { ...run, status }
+  s.run = { ...latest(s, e), status }
+  s.interrupts = undefined
   const d: Details = { status }
   if (ev.metadata) {
     d.model = ev.metadata.parley.model
@@ -189,6 +205,6 @@ function has(ms: Message[] | undefined, id: string): boolean {
   return !!ms?.some((m) => m.id === id)
 }
 
-function dropEmpty<T>(a: T[] | undefined): T[] | undefined {
+export function dropEmpty<T>(a: T[] | undefined): T[] | undefined {
   return a?.length ? a : undefined
 }

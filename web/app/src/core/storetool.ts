@@ -1,7 +1,7 @@
 // The part of the fold that is about tool calls; see gateway/chat/state_tool.go.
 
 import type { Details, Entry, Message, State, ToolCall } from './protocol'
-import { add, place } from './store'
+import { add, dropEmpty, place } from './store'
 
 export function applyTool(s: State, e: Entry): void {
   switch (e.ev.type) {
@@ -11,6 +11,8 @@ export function applyTool(s: State, e: Entry): void {
       return callArgs(s, e)
     case 'TOOL_CALL_RESULT':
       return callResult(s, e)
+    case 'conversation.answered':
+      return answered(s, e)
   }
 }
 
@@ -34,6 +36,22 @@ function callArgs(s: State, e: Entry): void {
   const toolCalls = [...m.toolCalls!]
   const c = toolCalls[found.call]!
   toolCalls[found.call] = { ...c, function: { ...c.function, arguments: c.function.arguments + (e.ev.delta ?? '') } }
+  s.messages[found.message] = { ...m, toolCalls }
+}
+
+/** Notes on a call what was answered when it asked, once. */
+function answered(s: State, e: Entry): void {
+  const a = e.ev.answered
+  if (!a) return
+  s.interrupts = dropEmpty(s.interrupts?.filter((i) => i.id !== a.interruptId))
+  const found = findCall(s, e.ev.toolCallId ?? '')
+  if (!found) return
+  const m = s.messages[found.message]!
+  const toolCalls = [...m.toolCalls!]
+  const c = toolCalls[found.call]!
+  const had = c.metadata?.parley.answers ?? []
+  if (had.some((h) => h.interruptId === a.interruptId)) return
+  toolCalls[found.call] = { ...c, metadata: { parley: { ...c.metadata?.parley, answers: [...had, a] } } }
   s.messages[found.message] = { ...m, toolCalls }
 }
 
