@@ -79,7 +79,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		shared = nil
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
-		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
+		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files,
 	})
 	page, err := web.New()

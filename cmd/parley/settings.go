@@ -67,6 +67,7 @@ type settings struct {
 	PerPerson     int // 0 for any number
 	PerTenant     int // 0 for any number
 	MaxRun        time.Duration
+	ApprovalTime  time.Duration
 	MaxTurns      int
 	ParallelTools int
 	ToolsOffered  int // 0 for all

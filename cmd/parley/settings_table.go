@@ -167,6 +167,7 @@ func answerRows() []setting {
 		number("answers", "n", "256", "Answers that this replica writes at once; the rest wait.", 1, 100_000, func(s *settings) *int { return &s.Answers }),
 		number("answers-per-person", "n", "3", "Answers that one person gets at once, on all replicas; 0 is any number, which the administrator always has.", 0, 100_000, func(s *settings) *int { return &s.PerPerson }),
 		number("answers-per-tenant", "n", "0", "Answers that the people of one tenant get at once, on all replicas; 0 is any number. An API key says which tenant it is for.", 0, 1_000_000, func(s *settings) *int { return &s.PerTenant }),
+		period("approval-time", "24h", "How long people are waited for when a tool call needs them.", "1s", "8760h", func(s *settings) *duration { return &s.ApprovalTime }),
 		period("max-run", "10m", "Longest that one answer may take.", "1s", "24h", func(s *settings) *duration { return &s.MaxRun }),
 		number("max-turns", "n", "12", "Turns of the model in one answer.", 1, 1000, func(s *settings) *int { return &s.MaxTurns }),
 		number("parallel-tools", "n", "8", "Tool calls of one answer at the same time.", 1, 256, func(s *settings) *int { return &s.ParallelTools }),

@@ -39,6 +39,14 @@ type Store interface {
 	History(ctx context.Context, conv, before string, limit int) ([]llm.Message, string, error)
 	RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
 
+	Waiting(ctx context.Context, conv string) (chat.RunRecord, []chat.Ask, error)
+	Asks(ctx context.Context, run string) ([]chat.Ask, error)
+	Ask(ctx context.Context, conv, id string) (chat.Ask, error)
+	Answer(ctx context.Context, conv string, ds []chat.Decision) ([]chat.Ask, error)
+	Abandon(ctx context.Context, conv, run string) (string, error)
+	Expire(ctx context.Context, limit int) ([]chat.Expired, error)
+	Allowed(ctx context.Context, conv, tool string) (tools.Approval, error)
+
 	Guard(ctx context.Context, run, call, by string) (bool, error)
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)
 
@@ -86,6 +94,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"history", history()},
 		{"pending", pending()},
 		{"guards", guards()},
+		{"interrupts", interrupts()},
 		{"endpoints", endpoints()},
 		{"keys", keys()},
 		{"mcp", mcpServers()},
