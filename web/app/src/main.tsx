@@ -7,6 +7,7 @@ import './styles/sidebar.css'
 import './styles/thread.css'
 import './styles/prose.css'
 import './styles/tools.css'
+import './styles/ask.css'
 import './styles/composer.css'
 import './styles/source.css'
 

@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks'
 import { Files } from './files'
+import { Ask } from './Ask'
 import type { ConvView } from './view'
-import type { Message, Outcome, ToolCall } from '../core/protocol'
-import { bytes, duration, number } from '../ui/format'
+import type { Answered, Message, Outcome, ToolCall } from '../core/protocol'
+import { bytes, dateTime, duration, number } from '../ui/format'
 import * as icons from '../ui/icons'
 
 interface Call {
@@ -16,17 +17,18 @@ export function ToolGroup({ calls, view, running }: { calls: Call[]; view: ConvV
   return <div class="tools">{calls.map((c) => <ToolCard key={c.id} {...c} view={view} running={running} />)}</div>
 }
 
-type Status = 'running' | 'ok' | 'failed' | 'none'
+type Status = 'running' | 'ok' | 'failed' | 'none' | 'waiting'
 
-const glyph = { running: () => <span class="spin" />, ok: icons.Tick, failed: icons.Cross, none: icons.Dash }
-const spoken = { running: 'running', ok: 'done', failed: 'failed', none: 'no result' }
+const glyph = { running: () => <span class="spin" />, ok: icons.Tick, failed: icons.Cross, none: icons.Dash, waiting: icons.Hand }
+const spoken = { running: 'running', ok: 'done', failed: 'failed', none: 'no result', waiting: 'waits for you' }
 
 function ToolCard({ id, message, result, view, running }: Call & { view: ConvView; running: boolean }) {
   const call = view.message(message).value.toolCalls?.find((c) => c.id === id)
   const answer = result ? view.message(result).value : undefined
   const outcome = answer?.metadata?.parley.outcome
   const failed = !!answer?.error || !!outcome?.failed
-  const status: Status = answer ? (failed ? 'failed' : 'ok') : running ? 'running' : 'none'
+  const ask = answer ? undefined : view.interrupts.value.find((i) => i.toolCallId === id)
+  const status: Status = answer ? (failed ? 'failed' : 'ok') : ask ? 'waiting' : running ? 'running' : 'none'
   const [chosen, choose] = useState<boolean>()
   const open = chosen ?? failed
   if (!call) return null
@@ -36,13 +38,14 @@ function ToolCard({ id, message, result, view, running }: Call & { view: ConvVie
       <button type="button" class="tool-head" aria-expanded={open} onClick={() => choose(!open)}>
         <span class="glyph"><Glyph /><span class="sr">{spoken[status]}</span></span>
         <span class="tool-name">{call.function.name}</span>
-        <span class="with">{gist(call.function.arguments)}</span>
+        <span class="with">{gist(madeWith(call))}</span>
         <span class="where">{where(call, outcome)}</span>
         <span class="took">{took(status, outcome)}</span>
         <icons.Chevron />
       </button>
       <Files files={outcome?.files} label={'Files from ' + call.function.name} />
-      {open && <Inside call={call} answer={answer} outcome={outcome} failed={failed} status={status} />}
+      {ask && <Ask key={ask.id} ask={ask} call={call} conv={view.conv.id} />}
+      {open && !ask && <Inside call={call} answer={answer} outcome={outcome} failed={failed} status={status} />}
     </div>
   )
 }
@@ -54,6 +57,7 @@ function where(call: ToolCall, outcome: Outcome | undefined): string {
 
 function took(status: Status, o: Outcome | undefined): string {
   if (status === 'running') return 'running'
+  if (status === 'waiting') return 'waits for you'
   if (!o) return status === 'none' ? 'no result' : ''
   return [o.status || '', duration(o.latencyMs)].filter(Boolean).join(' · ')
 }
@@ -68,15 +72,38 @@ interface InsideProps {
 
 function Inside({ call, answer, outcome, failed, status }: InsideProps) {
   const w = where(call, outcome)
+  const answers = call.metadata?.parley.answers ?? []
+  const edited = madeWith(call) !== call.function.arguments
   return (
     <div class="tool-in">
       {failed && answer && <Field label="Error" text={answer.error || answer.content || 'failed'} bad />}
-      <Field label="Arguments" text={pretty(call.function.arguments) || '{}'} />
+      {answers.map((a) => <p class="decision" key={a.interruptId}>{verdict(a)}</p>)}
+      <Field label={edited ? 'Arguments, as changed' : 'Arguments'} text={pretty(madeWith(call)) || '{}'} />
+      {edited && <Field label="Arguments, as the model proposed them" text={pretty(call.function.arguments) || '{}'} />}
       {answer && <Field label={failed ? 'What the model was told' : 'Result'} text={pretty(answer.content ?? '')} />}
       {!answer && status === 'running' && <p class="wait">The answer is awaited.</p>}
       <p class="more-facts">{[w, ...facts(outcome)].filter(Boolean).join(' · ')}</p>
     </div>
   )
+}
+
+/** What a call is made with: the arguments as a person changed them, or the model's. */
+function madeWith(call: ToolCall): string {
+  for (const a of call.metadata?.parley.answers ?? []) {
+    if (a.payload?.approved === true && a.payload.editedArgs) return JSON.stringify(a.payload.editedArgs)
+  }
+  return call.function.arguments
+}
+
+/** What became of a question, in words. */
+function verdict(a: Answered): string {
+  const when = a.at ? ' · ' + dateTime(a.at) : ''
+  const by = a.by === 'admin' ? ' by the administrator' : ''
+  if (a.status === 'expired') return 'Nobody decided in time' + when
+  if (a.status === 'cancelled') return 'Nobody decided' + when
+  if (a.payload?.approved === true) return (a.payload.editedArgs ? 'Approved with other arguments' : 'Approved') + by + when
+  if (a.payload?.approved === false) return 'Refused' + by + (a.payload.reason ? `: ${String(a.payload.reason)}` : '') + when
+  return 'Answered' + by + when
 }
 
 function facts(o: Outcome | undefined): string[] {
@@ -110,7 +137,7 @@ function gist(args: string): string {
 }
 
 /** JSON is laid out; anything else stays as it is. */
-function pretty(text: string): string {
+export function pretty(text: string): string {
   if (!/^\s*[{[]/.test(text)) return text
   try {
     return JSON.stringify(JSON.parse(text), null, 2)

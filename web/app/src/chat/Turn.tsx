@@ -18,7 +18,7 @@ export function Turn({ view, id }: { view: ConvView; id: string }) {
   return (
     <section class={'turn' + (tall ? ' tall' : '')}>
       {asked && <Question m={asked} newest={t.newest} />}
-      {(t.parts.length > 0 || t.running || t.last) && <Answer view={view} t={t} />}
+      {(t.parts.length > 0 || t.running || t.waiting || t.last) && <Answer view={view} t={t} />}
     </section>
   )
 }

@@ -46,10 +46,11 @@ export const session = new Session({
     void refreshList()
   },
   onConv: (c) => {
+    setWaiting(c.id, !!c.state.interrupts?.length)
     if (c.id === thread.peek()) schedule()
   },
   onEnded: (c) => {
-    announce({ cancelled: 'Answer stopped.', failed: 'The answer failed.' }[c.state.run?.status as string] ?? 'Answer complete.')
+    announce({ cancelled: 'Answer stopped.', failed: 'The answer failed.', waiting: 'The answer waits for your decision.' }[c.state.run?.status as string] ?? 'Answer complete.')
     void refreshList()
   },
   onTitle: (id, title) => setTitle(id, title),
@@ -167,6 +168,12 @@ export async function moreConversations(): Promise<void> {
 export function setTitle(id: string, title: string): void {
   const list = conversations.peek()
   if (list?.some((c) => c.id === id && c.title !== title)) conversations.value = list.map((c) => (c.id === id ? { ...c, title } : c))
+}
+
+/** Marks a conversation that waits for somebody, or no longer does. */
+function setWaiting(id: string, waiting: boolean): void {
+  const list = conversations.peek()
+  if (list?.some((c) => c.id === id && !!c.waiting !== waiting)) conversations.value = list.map((c) => (c.id === id ? { ...c, waiting } : c))
 }
 
 export async function rename(id: string, title: string): Promise<void> {

@@ -3,7 +3,7 @@
 // that a piece of text draws one message and nothing else.
 
 import { batch, signal, type Signal } from '@preact/signals'
-import type { Message, Source, State } from '../core/protocol'
+import type { Interrupt, Message, Source, State } from '../core/protocol'
 import { runOf } from '../core/store'
 import type { Conv } from '../core/session'
 
@@ -19,6 +19,7 @@ export interface Turn {
   parts: Part[]
   last: string // the message that says how it ended, empty while it runs
   running: boolean
+  waiting: boolean // for a person
   tries: number
   newest: boolean
 }
@@ -27,6 +28,7 @@ export class ConvView {
   readonly conv: Conv
   readonly turns = signal<string[]>([])
   readonly queued = signal<Message[]>([])
+  readonly interrupts = signal<Interrupt[]>([])
   readonly sources = new Map<string, Source>()
   private drawn: Message[] = []
   private run: State['run']
@@ -77,6 +79,7 @@ export class ConvView {
       this.drawn = [...state.messages]
       this.run = state.run
       if (this.queued.peek() !== (state.queued ?? none)) this.queued.value = state.queued ?? none
+      if (this.interrupts.peek() !== (state.interrupts ?? nothing)) this.interrupts.value = state.interrupts ?? nothing
       if (!grown) return
       const turns = turnsOf(state, this.conv.tries)
       for (const t of turns) this.setTurn(t)
@@ -99,6 +102,7 @@ export class ConvView {
 }
 
 const none: Message[] = []
+const nothing: Interrupt[] = []
 
 /** Whether a message only got more text, which changes no turn. */
 function onlyLonger(a: Message, b: Message): boolean {
@@ -128,7 +132,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
 
 function newTurn(m: Message): Turn {
   const question = m.role === 'user' ? m.id : ''
-  return { key: m.id, question, run: '', parts: [], last: '', running: false, tries: 1, newest: false }
+  return { key: m.id, question, run: '', parts: [], last: '', running: false, waiting: false, tries: 1, newest: false }
 }
 
 function addParts(t: Turn, m: Message, results: Map<string, string>): void {
@@ -145,10 +149,11 @@ function addParts(t: Turn, m: Message, results: Map<string, string>): void {
 
 function markRunning(turns: Turn[], state: State): void {
   const run = state.run
-  if (!run || (run.status !== 'running' && run.status !== 'accepted')) return
+  if (!run || (run.status !== 'running' && run.status !== 'accepted' && run.status !== 'waiting')) return
   const t = turns.find((t) => run.question && t.question === run.question) ?? turns[turns.length - 1]
   if (!t) return
-  t.running = true
+  t.running = run.status !== 'waiting'
+  t.waiting = !t.running
   t.run = run.id
   t.tries = Math.max(t.tries, run.try)
   t.last = ''

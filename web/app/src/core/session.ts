@@ -132,6 +132,11 @@ export class Session {
     this.outbox.add(clientId, c, { type: 'edit', c, messageId, clientId, content })
   }
 
+  /** Answers something that a run waits for. Sending it again is harmless. */
+  async answer(c: string, interruptId: string, status: 'resolved' | 'cancelled', payload?: object): Promise<void> {
+    await this.conn.request({ type: 'answer', c, answers: [{ interruptId, status, payload }] })
+  }
+
   /** Fetches older messages; false if there are none or not now. */
   async history(c: Conv): Promise<boolean> {
     if (!c.older || c.loading) return false

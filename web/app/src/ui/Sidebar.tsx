@@ -81,6 +81,7 @@ function Row({ c }: { c: ConversationInfo }) {
   return (
     <li class={current ? 'current' : ''}>
       <a href={'/c/' + encodeURIComponent(c.id)} aria-current={current ? 'page' : undefined} title={`${title}\n${dateTime(Date.parse(c.updated))}`} dir="auto" onClick={(e) => open(e, c.id)}>
+        {c.waiting && <span class="waits"><span class="sr">waits for you: </span></span>}
         {title}
       </a>
       <button type="button" class="icon" aria-label={`Actions for ${title}`} aria-haspopup="menu" onClick={(e) => openMenu(e.currentTarget, c.id)}>

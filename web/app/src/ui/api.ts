@@ -7,6 +7,7 @@ export interface ConversationInfo {
   title: string
   created: string
   updated: string
+  waiting?: boolean // for somebody to decide
 }
 
 export interface Info {

@@ -27,6 +27,15 @@ export function bytes(n: number): string {
   return tenth.format(n / 1_000_000) + '\u00a0MB'
 }
 
+/** How long there is still time, in its largest unit. */
+export function timeLeft(ms: number): string {
+  if (ms <= 0) return 'no time left'
+  const min = Math.ceil(ms / 60_000)
+  if (min < 60) return `${whole.format(min)}\u00a0min left`
+  const h = Math.round(min / 60)
+  return h < 48 ? `${whole.format(h)}\u00a0h left` : `${whole.format(Math.round(h / 24))}\u00a0days left`
+}
+
 /** What somebody is told who waits. */
 export function waits(ahead: number): string {
   return ahead > 0 ? `waiting · ${number(ahead)} ahead of you` : 'waiting · you are next'

@@ -37,6 +37,7 @@ export const Cross = () => <Icon size={16}><path d="m6 6 8 8M14 6l-8 8" stroke-w
 export const Tick = () => <Icon size={16}><path d="m5 10.5 3.3 3.3L15 6.5" stroke-width="2" /></Icon>
 export const Dash = () => <Icon size={16}><path d="M6 10h8" stroke-width="2" /></Icon>
 export const Handover = () => <Icon size={16}><path d="M3 7h11M11 4l3 3-3 3M17 13H6M9 10l-3 3 3 3" /></Icon>
+export const Hand = () => <Icon size={16}><circle cx="10" cy="10" r="7" /><path d="M8.2 7.2v5.6M11.8 7.2v5.6" /></Icon>
 export const Warn = () => <Icon><path d="M10 3.5 17.5 16h-15L10 3.5ZM10 8.5v3.5M10 14.2h.01" /></Icon>
 export const Sun = () => <Icon size={16}><circle cx="10" cy="10" r="3.2" /><path d="M10 2.5v1.7M10 15.8v1.7M2.5 10h1.7M15.8 10h1.7M4.7 4.7l1.2 1.2M14.1 14.1l1.2 1.2M4.7 15.3l1.2-1.2M14.1 5.9l1.2-1.2" /></Icon>
 export const Moon = () => <Icon size={16}><path d="M16 11.5A6.5 6.5 0 0 1 8.5 4a6.5 6.5 0 1 0 7.5 7.5Z" /></Icon>
