@@ -71,8 +71,8 @@ func newChaosWorld(t *testing.T, s chaosSetup) *chaosWorld {
 		w.balance()
 	}
 	for name, e := range map[string]map[string]any{
-		"charge": {"method": "POST", "url": w.till.URL + "/charge", "effect": "unsafe"},
-		"book":   {"method": "POST", "url": w.till.URL + "/book", "effect": "idempotent"},
+		"charge": {"method": "POST", "url": w.till.URL + "/charge", "effect": "unsafe", "approval": "auto"},
+		"book":   {"method": "POST", "url": w.till.URL + "/book", "effect": "idempotent", "approval": "auto"},
 	} {
 		procPut(t, w.replicas[0], name, e)
 	}

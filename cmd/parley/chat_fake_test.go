@@ -26,22 +26,23 @@ type fakeServer struct {
 	script func(s *fakeServer, run string)
 	wg     sync.WaitGroup
 
-	mu       sync.Mutex
-	changed  *sync.Cond
-	conns    map[*fakeConn]bool
-	log      []chat.Entry
-	state    chat.State
-	gen, n   uint64
-	sent     map[string]frame // acknowledgements by client id
-	subs     int
-	resumed  int // subs with a position
-	dials    []time.Time
-	cancels  []string
-	refusals []problem // of the next sends
-	deaf     int       // sends that are heard but not acknowledged: the connection goes
-	trimmed  bool      // nothing can be recovered
-	cookies  []string
-	closed   bool
+	mu        sync.Mutex
+	changed   *sync.Cond
+	conns     map[*fakeConn]bool
+	log       []chat.Entry
+	state     chat.State
+	gen, n    uint64
+	sent      map[string]frame // acknowledgements by client id
+	subs      int
+	resumed   int // subs with a position
+	dials     []time.Time
+	cancels   []string
+	decisions []decision
+	refusals  []problem // of the next sends
+	deaf      int       // sends that are heard but not acknowledged: the connection goes
+	trimmed   bool      // nothing can be recovered
+	cookies   []string
+	closed    bool
 }
 
 type fakeConn struct {
@@ -133,6 +134,10 @@ func (s *fakeServer) command(c *fakeConn, o order) {
 	case "edit", "regenerate":
 		o.Msg = &said{o.ClientID, o.Content}
 		s.send(c, o)
+	case "answer":
+		s.decisions = append(s.decisions, o.Answers...)
+		s.write(c, map[string]any{"type": "ok", "id": o.ID, "c": o.C})
+		s.changed.Broadcast()
 	case "cancel":
 		s.cancels = append(s.cancels, o.Run)
 		s.write(c, map[string]any{"type": "ok", "id": o.ID, "c": o.C})

@@ -53,6 +53,8 @@ type order struct {
 	MessageID string `json:"messageId,omitempty"` // of edit and regenerate
 	ClientID  string `json:"clientId,omitempty"`  // of edit and regenerate
 	Content   string `json:"content,omitempty"`   // of edit
+
+	Answers []decision `json:"answers,omitempty"` // of answer
 }
 
 // asks reports whether an answer follows.

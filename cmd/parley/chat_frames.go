@@ -160,9 +160,14 @@ func (t *talk) refused(f frame) error {
 		return nil
 	}
 	t.take(f.ID)
-	if s.asks() {
+	switch {
+	case s.asks():
 		t.screen.fail("%v", p)
 		t.asked, t.failed = nil, true
+	case s.Type == "answer":
+		t.screen.fail("%v", p)
+		t.ask, t.told = nil, ""
+		t.changed() // it may still be open
 	}
 	return nil
 }
@@ -257,6 +262,7 @@ func (t *talk) changed() {
 	default:
 		q.seen = q.seen || present(&s, q)
 		t.screen.show(text)
+		t.askNext(&s, q)
 	}
 }
 
@@ -268,7 +274,7 @@ func present(s *chat.State, q *question) bool {
 
 func (t *talk) ended(how llm.Details) {
 	q := t.asked
-	t.asked = nil
+	t.asked, t.ask = nil, nil
 	switch chat.RunStatus(how.Status) {
 	case chat.RunFailed:
 		t.failed = true
@@ -289,7 +295,7 @@ func (t *talk) ended(how llm.Details) {
 // follow awaits an answer to a question that was asked elsewhere, in another
 // window, if somebody looks on.
 func (t *talk) follow() {
-	if !t.interactive || t.asked != nil || len(t.pending) > 0 || !t.state.Active() {
+	if !t.interactive || t.asked != nil || len(t.pending) > 0 || !t.state.Active() && !t.state.Waits() {
 		return
 	}
 	r := t.state.Run

@@ -24,13 +24,16 @@ func (t *talk) line(ctx context.Context, line string, ok bool) error {
 		return nil
 	case strings.HasPrefix(line, "/") && t.interactive:
 		return t.slash(ctx, line)
+	case t.deciding():
+		t.decide(ctx, line)
+		return nil
 	}
-	t.ask(ctx, line)
+	t.say(ctx, line)
 	return nil
 }
 
-// ask sends a question.
-func (t *talk) ask(ctx context.Context, text string) {
+// say sends a question.
+func (t *talk) say(ctx context.Context, text string) {
 	if !t.fits(text) {
 		return
 	}

@@ -53,10 +53,12 @@ type talk struct {
 	synced  bool   // state is what the server has
 	state   chat.State
 	at      chat.Position
-	asked   *question // whose answer is awaited
-	failed  bool      // an answer has
-	stopped bool      // the person has stopped one, where that is the end
-	over    bool      // there are no more lines
+	asked   *question       // whose answer is awaited
+	ask     *chat.Interrupt // what the awaited answer waits for, and the person is asked
+	told    string          // the interrupt about which they have told the server
+	failed  bool            // an answer has
+	stopped bool            // the person has stopped one, where that is the end
+	over    bool            // there are no more lines
 }
 
 // A sending is an order that the server has not acknowledged. It is sent
@@ -120,7 +122,7 @@ func (t *talk) run(ctx context.Context) error {
 		if t.idle() && t.over {
 			return t.result()
 		}
-		if t.idle() && t.interactive {
+		if (t.idle() || t.deciding()) && t.interactive {
 			t.screen.prompt()
 		}
 		if err := t.step(ctx); errors.Is(err, errLeave) {
@@ -154,7 +156,7 @@ func (t *talk) step(ctx context.Context) error {
 		frames = t.link.frames
 	}
 	lines := t.lines
-	if !t.idle() || t.over {
+	if !t.idle() && !t.deciding() || t.over {
 		lines = nil
 	}
 	select {

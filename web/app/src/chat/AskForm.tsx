@@ -12,7 +12,6 @@ interface Property {
   enum?: unknown[]
   enumNames?: string[]
   default?: unknown
-  format?: string
 }
 
 type Values = Record<string, unknown>
@@ -63,20 +62,13 @@ function Input({ name, p, required, value, set }: InputProps) {
           <option value="" />
           {p.enum.map((v, i) => <option key={String(v)} value={String(v)}>{p.enumNames?.[i] ?? String(v)}</option>)}
         </select>
+      ) : p.type === 'number' || p.type === 'integer' ? (
+        <input type="number" step={p.type === 'integer' ? 1 : 'any'} required={required} value={String(value ?? '')} onInput={(e) => set(e.currentTarget.value)} />
       ) : (
-        <input type={kind(p)} step={p.type === 'integer' ? 1 : 'any'} required={required} value={String(value ?? '')} onInput={(e) => set(e.currentTarget.value)} />
+        <input type="text" required={required} value={String(value ?? '')} onInput={(e) => set(e.currentTarget.value)} />
       )}
     </label>
   )
-}
-
-type Kind = 'text' | 'number' | 'email' | 'url' | 'date'
-
-const kinds: Record<string, Kind> = { email: 'email', uri: 'url', date: 'date' }
-
-function kind(p: Property): Kind {
-  if (p.type === 'number' || p.type === 'integer') return 'number'
-  return kinds[p.format ?? ''] ?? 'text'
 }
 
 /** What was filled in, as the schema has it; what is empty is left out. */
