@@ -26,11 +26,12 @@ function ToolCard({ id, message, result, view, running }: Call & { view: ConvVie
   const call = view.message(message).value.toolCalls?.find((c) => c.id === id)
   const answer = result ? view.message(result).value : undefined
   const outcome = answer?.metadata?.parley.outcome
-  const failed = !!answer?.error || !!outcome?.failed
+  const declined = call && notMade(call)
+  const failed = !declined && (!!answer?.error || !!outcome?.failed)
   const ask = answer ? undefined : view.interrupts.value.find((i) => i.toolCallId === id)
-  const status: Status = answer ? (failed ? 'failed' : 'ok') : ask ? 'waiting' : running ? 'running' : 'none'
+  const status: Status = answer ? (failed ? 'failed' : declined ? 'none' : 'ok') : ask ? 'waiting' : running ? 'running' : 'none'
   const [chosen, choose] = useState<boolean>()
-  const open = chosen ?? failed
+  const open = chosen ?? (failed || !!ask)
   if (!call) return null
   const Glyph = glyph[status]
   return (
@@ -40,11 +41,11 @@ function ToolCard({ id, message, result, view, running }: Call & { view: ConvVie
         <span class="tool-name">{call.function.name}</span>
         <span class="with">{gist(madeWith(call))}</span>
         <span class="where">{where(call, outcome)}</span>
-        <span class="took">{took(status, outcome)}</span>
+        <span class="took">{declined && answer ? declined : took(status, outcome)}</span>
         <icons.Chevron />
       </button>
       <Files files={outcome?.files} label={'Files from ' + call.function.name} />
-      {ask && <Ask key={ask.id} ask={ask} call={call} conv={view.conv.id} />}
+      {open && ask && <Ask key={ask.id} ask={ask} call={call} conv={view.conv.id} />}
       {open && !ask && <Inside call={call} answer={answer} outcome={outcome} failed={failed} status={status} />}
     </div>
   )
@@ -76,11 +77,11 @@ function Inside({ call, answer, outcome, failed, status }: InsideProps) {
   const edited = madeWith(call) !== call.function.arguments
   return (
     <div class="tool-in">
-      {failed && answer && <Field label="Error" text={answer.error || answer.content || 'failed'} bad />}
       {answers.map((a) => <p class="decision" key={a.interruptId}>{verdict(a)}</p>)}
+      {failed && answer && <Field label="Error" text={answer.error || answer.content || 'failed'} bad />}
       <Field label={edited ? 'Arguments, as changed' : 'Arguments'} text={pretty(madeWith(call)) || '{}'} />
       {edited && <Field label="Arguments, as the model proposed them" text={pretty(call.function.arguments) || '{}'} />}
-      {answer && <Field label={failed ? 'What the model was told' : 'Result'} text={pretty(answer.content ?? '')} />}
+      {answer && <Field label={answer.error ? 'What the model was told' : 'Result'} text={pretty(answer.content ?? '')} />}
       {!answer && status === 'running' && <p class="wait">The answer is awaited.</p>}
       <p class="more-facts">{[w, ...facts(outcome)].filter(Boolean).join(' · ')}</p>
     </div>
@@ -93,6 +94,14 @@ function madeWith(call: ToolCall): string {
     if (a.payload?.approved === true && a.payload.editedArgs) return JSON.stringify(a.payload.editedArgs)
   }
   return call.function.arguments
+}
+
+/** Why a call was not made that a person was asked about, in a word or two; empty if it may have been. */
+function notMade(call: ToolCall): string {
+  const last = call.metadata?.parley.answers?.at(-1)
+  if (last?.payload?.approved === false) return 'refused'
+  if (last?.status === 'expired') return 'not decided in time'
+  return last?.status === 'cancelled' ? 'not decided' : ''
 }
 
 /** What became of a question, in words. */
