@@ -47,11 +47,18 @@ func (g *guarded) permit(ctx context.Context, c tools.Call, spec tools.Spec) (_ 
 	case tools.ApprovalAuto:
 		return c, false, nil
 	}
-	if spec.Name == "" || tools.Check(spec.Parameters, orObject(c.Arguments)) != nil {
-		return c, false, nil // it will fail without being made, and the model be told why: nobody need be asked
+	if spec.Name == "" {
+		return c, false, nil // there is no such tool, which the model is told
+	}
+	if err := fits(spec, c.Arguments); err != nil { // nobody need be asked
+		return c, false, err
 	}
 	if ask := g.a.asked(c.ID, func(a chat.Ask) bool { return a.Reason == tools.AskApproval && sameTarget(a, spec) }); ask != nil {
-		return decided(c, *ask)
+		c, edited, no = decided(c, *ask)
+		if edited {
+			no = fits(spec, c.Arguments) // the tool may have been declared anew since
+		}
+		return c, edited, no
 	}
 	allowed, err := g.a.r.answers.Allowed(ctx, g.a.lease.Conversation, spec.Name)
 	if err == nil && allowed == tools.ApprovalAuto {
@@ -60,6 +67,16 @@ func (g *guarded) permit(ctx context.Context, c tools.Call, spec tools.Spec) (_ 
 	return c, false, &tools.Result{Ask: &tools.Ask{
 		Reason: tools.AskApproval, Schema: json.RawMessage(approvalSchema), Message: fmt.Sprintf("May %s be called?", spec.Name),
 	}}
+}
+
+// fits returns what the model is told of arguments that the tool does not
+// take, nil if it does.
+func fits(spec tools.Spec, args json.RawMessage) *tools.Result {
+	err := tools.Check(spec.Parameters, orObject(args))
+	if err == nil {
+		return nil
+	}
+	return failure("the call was not made: the arguments do not fit, %v", err)
 }
 
 func failure(format string, args ...any) *tools.Result {

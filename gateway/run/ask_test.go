@@ -443,3 +443,20 @@ func mustGeneration(t *testing.T, d *desk) uint64 {
 	}
 	return g
 }
+
+// What does not fit is not asked about, and not called: a tool may take what
+// its declaration does not.
+func TestArgumentsThatDoNotFitAskNobody(t *testing.T) {
+	m := charging()
+	m.parameters = `{"type":"object","required":["sum"],"properties":{"sum":{"type":"number"}}}`
+	asking(t, m, func(t *testing.T, w *world) {
+		a := w.Start()
+		w.ended(w.say(a.Runner, "conv", "pay").Run)
+		if n, _ := m.starts(); n != 0 {
+			t.Errorf("made %d times", n)
+		}
+		if s := w.stored("conv"); !strings.Contains(s, "do not fit") {
+			t.Error(s)
+		}
+	})
+}

@@ -263,6 +263,8 @@ type machine struct {
 	approval tools.Approval // auto
 	asks     *tools.Ask     // before it is started, nil for nothing
 
+	parameters string // JSON Schema
+
 	mu   sync.Mutex
 	keys map[string]int
 	args map[string]string // of the last start
@@ -270,11 +272,11 @@ type machine struct {
 }
 
 func newMachine(name string, effect tools.Effect, takes time.Duration) *machine {
-	return &machine{name: name, effect: effect, takes: takes, approval: tools.ApprovalAuto, keys: map[string]int{}, args: map[string]string{}}
+	return &machine{name: name, effect: effect, takes: takes, approval: tools.ApprovalAuto, parameters: `{"type":"object"}`, keys: map[string]int{}, args: map[string]string{}}
 }
 
 func (m *machine) Spec() tools.Spec {
-	return tools.Spec{Name: m.name, Description: m.name, Effect: m.effect, Approval: m.approval, Parameters: []byte(`{"type":"object"}`)}
+	return tools.Spec{Name: m.name, Description: m.name, Effect: m.effect, Approval: m.approval, Parameters: []byte(m.parameters)}
 }
 
 func (m *machine) Call(ctx context.Context, c tools.Call) (tools.Result, error) {
