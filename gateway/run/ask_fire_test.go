@@ -36,7 +36,7 @@ func TestAsksUnderFire(t *testing.T) {
 
 func asksUnderFire(t *testing.T, seed uint64, sum map[string]int) {
 	f := &fire{t: t, r: rand.New(rand.NewPCG(seed, 11)), c: gatewaytest.NewCluster(t, agent(t, fired)), sum: sum}
-	f.charge = newMachine("charge", tools.Unsafe, time.Duration(f.r.IntN(300))*time.Millisecond)
+	f.charge = newMachine("charge", tools.Unsafe, time.Duration(f.r.IntN(2500))*time.Millisecond)
 	f.charge.approval = tools.ApprovalAsk
 	if f.r.IntN(2) == 0 {
 		f.charge.asks = &tools.Ask{Reason: tools.AskInput, Message: "Which card?", State: "canary-state", Schema: json.RawMessage(`{"type":"object","required":["card"]}`)}
