@@ -1,8 +1,8 @@
-import { useState } from 'preact/hooks'
+import { signal } from '@preact/signals'
+import { useEffect, useState } from 'preact/hooks'
 import { Files } from './files'
-import { Ask } from './Ask'
 import type { ConvView } from './view'
-import type { Answered, Message, Outcome, ToolCall } from '../core/protocol'
+import type { Answered, Interrupt, Message, Outcome, ToolCall } from '../core/protocol'
 import { bytes, dateTime, duration, number } from '../ui/format'
 import * as icons from '../ui/icons'
 
@@ -45,10 +45,17 @@ function ToolCard({ id, message, result, view, running }: Call & { view: ConvVie
         <icons.Chevron />
       </button>
       <Files files={outcome?.files} label={'Files from ' + call.function.name} />
-      {open && ask && <Ask key={ask.id} ask={ask} call={call} conv={view.conv.id} />}
+      {open && ask && <LateAsk key={ask.id} ask={ask} call={call} conv={view.conv.id} />}
       {open && !ask && <Inside call={call} answer={answer} outcome={outcome} failed={failed} status={status} />}
     </div>
   )
+}
+
+const late = signal<typeof import('./Ask') | undefined>(undefined) // most visits need no such card
+
+function LateAsk(props: { ask: Interrupt; call: ToolCall; conv: string }) {
+  useEffect(() => void (late.peek() ?? import('./Ask').then((m) => (late.value = m), () => {})), [])
+  return late.value ? <late.value.Ask {...props} /> : null
 }
 
 function where(call: ToolCall, outcome: Outcome | undefined): string {
