@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { turnsOf } from '../../src/chat/view'
 import type { Message, State } from '../../src/core/protocol'
-import { bytes, dayGroup, duration, waits } from '../../src/ui/format'
+import { bytes, dayGroup, duration, timeLeft, waits } from '../../src/ui/format'
 
 const by = (run: string, status?: string) => ({ parley: { run, status } })
 const messages: Message[] = [
@@ -29,6 +29,16 @@ describe('turns', () => {
     const state: State = { messages, run: { id: 'r2', question: 'u2', status: 'running', try: 2 } }
     const turns = turnsOf(state, new Map())
     expect(turns.map((t) => [t.running, t.tries])).toEqual([[false, 1], [true, 2]])
+  })
+})
+
+describe('what waits for a person', () => {
+  test('is no answer that runs', () => {
+    const state: State = { messages: messages.slice(0, 2), run: { id: 'r1', question: 'u1', status: 'waiting', try: 1 } }
+    expect(turnsOf(state, new Map())[0]).toMatchObject({ running: false, waiting: true, last: '' })
+  })
+  test('time left in its largest unit', () => {
+    expect([0, 30_000, 59 * 60_000, 3 * 3_600_000, 72 * 3_600_000].map((ms) => timeLeft(ms).replaceAll('\u00a0', ' '))).toEqual(['no time left', '1 min left', '59 min left', '3 h left', '3 days left'])
   })
 })
 
