@@ -59,7 +59,7 @@ func TestAnMCPServersToolsAreUsedByEveryReplica(t *testing.T) {
 		g, other := w.gate(), w.gate()
 		admin := w.admin(g)
 		var st mcp.Status
-		admin.do("PUT", "/v1/mcp/shop", object{"url": "http://" + toolHost + "/mcp", "headers": object{"X-Api-Key": toolSecret}}).into(http.StatusOK, &st)
+		admin.do("PUT", "/v1/mcp/shop", object{"url": "http://" + toolHost + "/mcp", "approval": "auto", "headers": object{"X-Api-Key": toolSecret}}).into(http.StatusOK, &st)
 		if !st.State.Connected || st.State.Tools != 1 || st.Headers["X-Api-Key"] != tools.Mask {
 			t.Fatalf("it stands as %+v", st)
 		}

@@ -40,7 +40,7 @@ func (l *link) tools(server Server, names naming) (ts []tools.Tool) {
 		if len(server.Allow) > 0 && !slices.Contains(server.Allow, t.remote) || slices.Contains(server.Deny, t.remote) {
 			continue
 		}
-		spec := tools.Spec{Name: names.name(server.Name, t.remote), Description: t.description, Parameters: t.parameters, Effect: tools.Unsafe, Method: "MCP", Host: l.host}
+		spec := tools.Spec{Name: names.name(server.Name, t.remote), Description: t.description, Parameters: t.parameters, Effect: tools.Unsafe, Approval: server.Approval, Method: "MCP", Host: l.host}
 		if server.Trusted {
 			spec.Effect = t.effect
 		}

@@ -46,6 +46,8 @@ type Server struct {
 	// tools of other servers are all unsafe.
 	Trusted bool `json:"trusted,omitempty"`
 
+	Approval tools.Approval `json:"approval,omitempty"` // of all its tools: auto, ask or never; empty means auto for what is safe, else ask
+
 	Allow     []string `json:"allow,omitempty"`     // its tools that may be used, by its own names; empty means all
 	Deny      []string `json:"deny,omitempty"`      // those that may not, even if allowed
 	Disabled  bool     `json:"disabled,omitempty"`  // it is not connected and has no tools
@@ -72,6 +74,8 @@ func (s *Server) validate() error {
 		return fault("url", "must be an address such as https://mcp.example/mcp")
 	case u.User != nil:
 		return fault("url", "must not hold a password: give it in headers, where it is not shown")
+	case !slices.Contains([]tools.Approval{"", tools.ApprovalAuto, tools.ApprovalAsk, tools.ApprovalNever}, s.Approval):
+		return fault("approval", "must be auto, ask or never")
 	case s.TimeoutMs < 0 || s.TimeoutMs > MaxTimeoutMs:
 		return fault("timeoutMs", "must be from 0 to %d", MaxTimeoutMs)
 	case len(s.Headers) > maxHeaders:
