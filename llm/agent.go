@@ -215,6 +215,8 @@ func (e *Error) advice() string {
 		return "The model's provider does not accept the key. The operator has to check PARLEY_MODEL_KEY." + said
 	case NotFound:
 		return "The model or its address does not exist. The operator has to check PARLEY_MODEL and PARLEY_MODEL_URL." + said
+	case Refused:
+		return "The model's provider refuses to answer this. Ask differently." + said
 	case BadRequest:
 		return "The model's provider did not understand the request." + said
 	case Timeout:

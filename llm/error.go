@@ -16,6 +16,7 @@ const (
 	Auth        Kind = "auth"             // key missing, wrong or without the right
 	NotFound    Kind = "not_found"        // no such model or address
 	BadRequest  Kind = "bad_request"
+	Refused     Kind = "refused"     // what was asked may not be, says a filter
 	Unavailable Kind = "unavailable" // 5xx, refused connection, overload
 	Timeout     Kind = "timeout"     // nothing came in time
 	Truncated   Kind = "truncated"   // the stream ended before the answer did

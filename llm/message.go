@@ -5,6 +5,7 @@ package llm
 
 import (
 	"encoding/json"
+	"strings"
 
 	"parley/tools"
 )
@@ -53,6 +54,12 @@ func NewToolCall(id, name, arguments string) ToolCall {
 	return ToolCall{ID: id, Type: "function", Function: Function{Name: name, Arguments: arguments}}
 }
 
+// IsObject reports whether s is the text of one JSON object.
+func IsObject(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && s[0] == '{' && json.Valid([]byte(s))
+}
+
 // Raw returns the arguments as JSON.
 func (c ToolCall) Raw() json.RawMessage { return json.RawMessage(c.Function.Arguments) }
 
@@ -92,6 +99,9 @@ type Details struct {
 	Outcome *tools.Outcome `json:"outcome,omitempty"`
 	Sources []tools.Source `json:"sources,omitempty"`
 
+	// Of a model's turn: see [ProviderState]. It is shown to nobody.
+	Provider *ProviderState `json:"provider,omitempty"`
+
 	// Of the last message of a run: how the run ended.
 	Status  string   `json:"status,omitempty"` // finished, cancelled, failed
 	Finish  Finish   `json:"finish,omitempty"` // why the model ended, if not because it was done
@@ -109,6 +119,15 @@ type Answered struct {
 	Payload   json.RawMessage    `json:"payload,omitempty"`
 	By        string             `json:"by,omitempty"` // owner, or admin for one who is not; empty if nobody decided
 	At        int64              `json:"at,omitempty"` // ms since 1970
+}
+
+// A ProviderState is what a provider said that only it understands, such as
+// signed or encrypted thoughts, and where in the message it stood. It goes
+// back verbatim to the same provider and model and is left out for others.
+type ProviderState struct {
+	Provider string          `json:"name"`
+	Model    string          `json:"model"`
+	Blocks   json.RawMessage `json:"blocks"` // at most 256 KiB
 }
 
 // A Failure says to people why a run has no whole answer.

@@ -40,9 +40,11 @@ type Request struct {
 type Chunk struct {
 	Text      string
 	Reasoning string
-	Call      *ToolCall // whole, its arguments a valid JSON object
+	Call      *ToolCall // whole; arguments that are no JSON object are the model's own mistake
 	Usage     *Usage    // replaces what came before
 	Finish    Finish    // set on the last chunk only
+
+	State *ProviderState // on the last chunk: what the provider wants back with the answer
 }
 
 // A Finish is why a model ended its turn.

@@ -18,6 +18,7 @@ type turn struct {
 	calls  []ToolCall
 	usage  *Usage
 	finish Finish
+	state  *ProviderState
 	said   bool // something was passed on
 }
 
@@ -28,6 +29,9 @@ func (t *turn) chunk(c Chunk) bool {
 	}
 	if c.Finish != "" {
 		t.finish = c.Finish
+	}
+	if c.State != nil {
+		t.state = c.State
 	}
 	if c.Call != nil {
 		t.calls = append(t.calls, t.named(*c.Call))
@@ -84,7 +88,11 @@ func (t *turn) failed(err error) error {
 }
 
 func (t *turn) message() Message {
-	return Message{Role: Assistant, Content: t.text.String(), ToolCalls: t.calls}
+	m := Message{Role: Assistant, Content: t.text.String(), ToolCalls: t.calls}
+	if t.state != nil {
+		m.Metadata = &Metadata{Parley: Details{Provider: t.state}}
+	}
+	return m
 }
 
 // callAll calls tools at the same time, bounded, and passes on each result as
@@ -150,6 +158,9 @@ func (r *agentRun) call(ctx context.Context, slots chan struct{}, c ToolCall) to
 	defer func() { <-slots }()
 	if ctx.Err() != nil {
 		return tools.Failure("cut off")
+	}
+	if !IsObject(c.Function.Arguments) {
+		return tools.Failure("the call was not made: its arguments are not a JSON object; call again with arguments that fit the tool's schema")
 	}
 	return r.set.Call(ctx, tools.Call{ID: c.ID, Name: c.Function.Name, Arguments: c.Raw()})
 }

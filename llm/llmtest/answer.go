@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+
+	"parley/llm"
 )
 
 // An answer is a reply on its way.
@@ -15,6 +18,7 @@ type answer struct {
 	ctx   context.Context
 	req   Request
 	reply Reply
+	voice voice
 }
 
 func (a *answer) serve() {
@@ -23,8 +27,8 @@ func (a *answer) serve() {
 	}
 	switch {
 	case a.reply.Status != 0 && a.reply.Status != http.StatusOK:
-		writeError(a.w, a.reply)
-	case !a.req.Stream:
+		writeError(a.w, a.req.Dialect, a.reply)
+	case !a.req.Stream && a.req.Dialect == OpenAI:
 		a.whole()
 	default:
 		a.stream()
@@ -32,14 +36,14 @@ func (a *answer) serve() {
 }
 
 func (a *answer) stream() {
-	a.w.Header().Set("Content-Type", "text/event-stream")
-	a.chunk(object{"role": "assistant", "content": ""}, nil)
+	a.w.Header().Set("Content-Type", a.req.Dialect.contentType())
+	a.voice = a.req.Dialect.voice(speaker{n: a.req.N, model: a.req.Model, opaque: a.reply.Opaque})
+	a.send(a.voice.begin())
 	if !a.pieces() {
 		return
 	}
-	for i, c := range a.calls() {
-		c["index"] = i
-		a.chunk(object{"tool_calls": []any{c}}, nil)
+	for _, c := range a.calls() {
+		a.send(a.voice.call(c, []string{c.Arguments}))
 	}
 	switch {
 	case a.reply.Reset:
@@ -47,12 +51,17 @@ func (a *answer) stream() {
 	case a.reply.Hang:
 		<-a.ctx.Done()
 	case a.reply.Error != "":
-		a.send(errorBody(a.reply))
+		a.send(a.voice.failure(a.reply.Code, a.reply.Error))
 	case !a.reply.Cut:
-		a.chunk(object{}, a.finish())
-		a.send(object{"object": "chat.completion.chunk", "choices": []any{}, "usage": a.usage()})
-		fmt.Fprint(a.w, "data: [DONE]\n\n")
+		a.send(a.voice.end(a.finish(), a.usage()))
 	}
+}
+
+func (d Dialect) contentType() string {
+	if d == Ollama {
+		return "application/x-ndjson"
+	}
+	return "text/event-stream"
 }
 
 // pieces sends reasoning and text, and reports whether the client still
@@ -71,60 +80,56 @@ func (a *answer) pieces() bool {
 			}
 		}
 		if i < len(a.reply.Reasoning) {
-			a.chunk(object{"reasoning_content": a.reply.Reasoning[i]}, nil)
+			a.send(a.voice.thought(a.reply.Reasoning[i]))
 		} else {
-			a.chunk(object{"content": a.reply.Pieces[i-len(a.reply.Reasoning)]}, nil)
+			a.send(a.voice.text(a.reply.Pieces[i-len(a.reply.Reasoning)]))
 		}
 	}
 	return true
 }
 
-func (a *answer) chunk(delta object, finish any) {
-	a.send(object{
-		"id": fmt.Sprintf("chatcmpl-%d", a.req.N), "object": "chat.completion.chunk", "model": a.req.Model,
-		"choices": []any{object{"index": 0, "delta": delta, "finish_reason": finish}},
-	})
-}
-
-func (a *answer) send(v any) {
-	b, _ := json.Marshal(v)
-	fmt.Fprintf(a.w, "data: %s\n\n", b)
+func (a *answer) send(s string) {
+	fmt.Fprint(a.w, s)
 	http.NewResponseController(a.w).Flush()
 }
 
-// whole answers a client that does not want a stream.
+// whole answers a client of chat completions that does not want a stream.
 func (a *answer) whole() {
 	m := object{"role": "assistant", "content": strings.Join(a.reply.Pieces, "")}
-	if calls := a.calls(); len(calls) > 0 {
+	var calls []any
+	for _, c := range a.calls() {
+		calls = append(calls, object{"id": c.ID, "type": "function", "function": object{"name": c.Name, "arguments": c.Arguments}})
+	}
+	if len(calls) > 0 {
 		m["tool_calls"] = calls
 	}
+	u := a.usage()
 	a.w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(a.w).Encode(object{
-		"id": fmt.Sprintf("chatcmpl-%d", a.req.N), "object": "chat.completion", "model": a.req.Model, "usage": a.usage(),
+		"id": fmt.Sprintf("chatcmpl-%d", a.req.N), "object": "chat.completion", "model": a.req.Model,
+		"usage":   object{"prompt_tokens": u.Input, "completion_tokens": u.Output, "total_tokens": u.Total},
 		"choices": []any{object{"index": 0, "message": m, "finish_reason": a.finish()}},
 	})
 }
 
-func (a *answer) calls() []object {
-	var out []object
-	for i, c := range a.reply.Calls {
-		out = append(out, object{
-			"id": cmp.Or(c.ID, fmt.Sprintf("call_%d_%d", a.req.N, i+1)), "type": "function",
-			"function": object{"name": c.Name, "arguments": cmp.Or(c.Arguments, "{}")},
-		})
+func (a *answer) calls() []Call {
+	out := slices.Clone(a.reply.Calls)
+	for i := range out {
+		out[i].ID = cmp.Or(out[i].ID, fmt.Sprintf("call_%d_%d", a.req.N, i+1))
+		out[i].Arguments = cmp.Or(out[i].Arguments, "{}")
 	}
 	return out
 }
 
-func (a *answer) finish() string {
+func (a *answer) finish() llm.Finish {
 	if a.reply.Finish == "" && len(a.reply.Calls) > 0 {
-		return "tool_calls"
+		return llm.FinishTools
 	}
-	return cmp.Or(a.reply.Finish, "stop")
+	return llm.Finish(cmp.Or(a.reply.Finish, "stop"))
 }
 
 // usage counts a token for four bytes asked and one for each piece answered.
-func (a *answer) usage() object {
+func (a *answer) usage() llm.Usage {
 	in, out := len(a.req.Body)/4, len(a.reply.Pieces)+len(a.reply.Reasoning)+len(a.reply.Calls)
-	return object{"prompt_tokens": in, "completion_tokens": out, "total_tokens": in + out}
+	return llm.Usage{Input: in, Output: out, Total: in + out}
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,6 +17,8 @@ import (
 // A Request is one that a [Handler] got.
 type Request struct {
 	N          int // 1 for the first one
+	Dialect    Dialect
+	Path       string
 	Header     http.Header
 	Body       json.RawMessage // as it came
 	Model      string
@@ -31,6 +32,7 @@ type Request struct {
 type Message struct {
 	Role, Content, ToolCallID string
 	Calls                     []Call
+	Opaque                    []string // what [Reply.Opaque] was, as it came back
 }
 
 // Last returns the last message, the zero Message if there are none.
@@ -41,8 +43,9 @@ func (r Request) Last() Message {
 	return r.Messages[len(r.Messages)-1]
 }
 
-// A Handler is a model that answers after a script. It serves POST on any
-// path that ends in /chat/completions. All methods may be called
+// A Handler is a model that answers after a script, in the [Dialect] whose path
+// is asked: POST …/chat/completions, …/responses, …/messages, /api/chat or
+// …:streamGenerateContent. All methods may be called
 // concurrently; the fields must not change once it serves.
 type Handler struct {
 	// Script answers a request; it may be called concurrently. nil: the model
@@ -74,13 +77,14 @@ func (h *Handler) Count() int {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/chat/completions") {
-		writeError(w, Fail(http.StatusNotFound, "not_found", "there is only POST /chat/completions here"))
+	d := dialectOf(r.URL.Path)
+	if r.Method != http.MethodPost || d == "" {
+		writeError(w, OpenAI, Fail(http.StatusNotFound, "not_found", "there is no model at "+r.Method+" "+r.URL.Path))
 		return
 	}
-	req, err := h.record(r)
+	req, err := h.record(r, d)
 	if err != nil {
-		writeError(w, Fail(http.StatusBadRequest, "invalid_request_error", err.Error()))
+		writeError(w, d, Fail(http.StatusBadRequest, "invalid_request_error", err.Error()))
 		return
 	}
 	reply := Text(req.Last().Content)
@@ -92,16 +96,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // record reads a request and keeps it.
-func (h *Handler) record(r *http.Request) (Request, error) {
+func (h *Handler) record(r *http.Request, d Dialect) (Request, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 32<<20))
 	if err != nil {
 		return Request{}, err
 	}
-	req, err := parseRequest(body)
+	req, err := parseRequest(d, body)
 	if err != nil {
 		return Request{}, err
 	}
-	req.Header = r.Header.Clone()
+	req.Header, req.Path = r.Header.Clone(), r.URL.Path
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.n++
@@ -113,58 +117,6 @@ func (h *Handler) record(r *http.Request) (Request, error) {
 		h.requests = append(h.requests, req)
 	}
 	return req, nil
-}
-
-// parseRequest reads a body, and refuses what the real API refuses too and
-// clients get wrong: a call without its result, a result without its call.
-func parseRequest(body []byte) (Request, error) {
-	var in struct {
-		Model    string
-		Messages []struct {
-			Role       string
-			Content    any
-			ToolCallID string `json:"tool_call_id"`
-			ToolCalls  []struct {
-				ID       string
-				Function struct{ Name, Arguments string }
-			} `json:"tool_calls"`
-		}
-		Tools      []struct{ Function struct{ Name string } }
-		ToolChoice any `json:"tool_choice"`
-		Stream     bool
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return Request{}, fmt.Errorf("the request is not JSON: %w", err)
-	}
-	req := Request{Body: body, Model: in.Model, ToolChoice: textOf(in.ToolChoice), Stream: in.Stream}
-	for _, t := range in.Tools {
-		req.Tools = append(req.Tools, t.Function.Name)
-	}
-	for _, m := range in.Messages {
-		out := Message{Role: m.Role, Content: textOf(m.Content), ToolCallID: m.ToolCallID}
-		for _, c := range m.ToolCalls {
-			out.Calls = append(out.Calls, Call{c.ID, c.Function.Name, c.Function.Arguments})
-		}
-		req.Messages = append(req.Messages, out)
-	}
-	return req, checkCalls(req.Messages)
-}
-
-// textOf returns a text, or the texts of a list of parts.
-func textOf(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []any:
-		var all strings.Builder
-		for _, part := range v {
-			all.WriteString(textOf(part))
-		}
-		return all.String()
-	case object:
-		return textOf(v["text"])
-	}
-	return ""
 }
 
 func checkCalls(messages []Message) error {
@@ -191,18 +143,14 @@ func checkCalls(messages []Message) error {
 	return nil
 }
 
-// writeError sends an error as OpenAI does.
-func writeError(w http.ResponseWriter, reply Reply) {
+// writeError sends an error as the dialect's servers do.
+func writeError(w http.ResponseWriter, d Dialect, reply Reply) {
 	w.Header().Set("Content-Type", "application/json")
 	if reply.RetryAfter > 0 {
 		w.Header().Set("Retry-After", fmt.Sprint(int(reply.RetryAfter.Seconds())))
 	}
 	w.WriteHeader(reply.Status)
-	json.NewEncoder(w).Encode(errorBody(reply))
-}
-
-func errorBody(reply Reply) any {
-	return object{"error": object{"message": reply.Error, "type": reply.Code, "code": reply.Code}}
+	fmt.Fprint(w, d.errorJSON(reply.Status, reply.Code, reply.Error))
 }
 
 type object = map[string]any

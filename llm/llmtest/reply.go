@@ -11,18 +11,19 @@ type Reply struct {
 	Reasoning []string // pieces of it, before the text
 	Pieces    []string // of the text
 	Calls     []Call   // after the text
+	Opaque    string   // with what thoughts or calls are signed, where the dialect has that
 
 	Delay time.Duration   // before anything is sent, headers too
 	Every time.Duration   // before each piece but the first
 	Hold  <-chan struct{} // if set, waited for before the last piece
 
-	Finish string // finish_reason; "" for "stop", or "tool_calls" if there are Calls
-	Cut    bool   // the body ends after the pieces, without finish_reason and [DONE]
+	Finish string // in OpenAI's terms; "" for "stop", or "tool_calls" if there are Calls
+	Cut    bool   // the body ends after the pieces, without its end
 	Reset  bool   // the connection is reset there
 	Hang   bool   // nothing more comes there until the client goes
 
 	// Status, if not 0 or 200, makes this an error with the JSON body that
-	// OpenAI sends. Error in an answer of status 200 comes as an error frame
+	// the real server sends. Error in an answer of status 200 comes as an error frame
 	// after the pieces.
 	Status     int
 	Error      string        // message

@@ -42,6 +42,7 @@ type openaiCallDelta struct {
 	Index    *int            `json:"index"`
 	ID       string          `json:"id"`
 	Function openaiFuncDelta `json:"function"`
+	Extra    json.RawMessage `json:"extra_content"` // Gemini's signatures
 }
 
 type openaiFuncDelta struct {
@@ -111,18 +112,51 @@ func unquote(b []byte) (s string, err error) {
 	return s, err
 }
 
+// An openaiDecoder reads the chunks of one answer.
+type openaiDecoder struct {
+	*wire
+	calls    callList
+	usage    *llm.Usage // the last one sent
+	finish   string     // the first one said, in the server's words
+	refused  bool
+	text     int             // bytes
+	thoughts strings.Builder // of a server that may want them back
+	choices  []openaiChoice  // of the last chunk, its memory used again
+}
+
+// take takes in one event. [DONE] stands for the reason if the model gave
+// none.
+func (s *openaiDecoder) take(ev event) (llm.Chunk, progress, error) {
+	if len(ev.data) < 12 && string(bytes.TrimSpace(ev.data)) == "[DONE]" {
+		s.finish = cmp.Or(s.finish, "stop")
+		return llm.Chunk{}, over, nil
+	}
+	if ev.name == "error" {
+		return llm.Chunk{}, going, s.failure(ev.data, 0)
+	}
+	piece, err := s.decode(ev.data)
+	if s.finish == "" {
+		return piece, going, err
+	}
+	return piece, said, err
+}
+
+func (s *openaiDecoder) whole(data []byte) (llm.Chunk, progress, error) {
+	return s.take(event{data: data})
+}
+
 // decode takes in one chunk and returns what there is to hand on of it.
-func (s *openaiStream) decode(data []byte) (llm.Chunk, error) {
+func (s *openaiDecoder) decode(data []byte) (llm.Chunk, error) {
 	clear(s.choices[:cap(s.choices)]) // the decoder would leave old fields in reused elements
 	c := openaiChunk{Choices: s.choices[:0]}
 	if err := fastjson.Unmarshal(data, &c); err != nil { // reads every piece of every answer
-		return llm.Chunk{}, &llm.Error{Kind: llm.Malformed, Message: "a chunk of the stream is not the protocol", Err: err}
+		return llm.Chunk{}, chunkError(err)
 	}
 	if present(c.Error) || c.ErrType != "" || isComplaint(&c, data) {
-		return llm.Chunk{}, s.o.failure(data, 0)
+		return llm.Chunk{}, s.failure(data, 0)
 	}
 	if c.Usage != nil {
-		s.usage = c.Usage.toUsage(modelOf(data, s.o.model))
+		s.usage = c.Usage.toUsage(modelOf(data, s.model))
 	}
 	s.choices = c.Choices
 	var piece llm.Chunk
@@ -157,12 +191,12 @@ func modelOf(data []byte, asked string) string {
 	return cmp.Or(c.Model, asked)
 }
 
-func (s *openaiStream) choice(c *openaiChoice, piece *llm.Chunk) error {
+func (s *openaiDecoder) choice(c *openaiChoice, piece *llm.Chunk) error {
 	if present(c.Error) {
-		return s.o.failure(c.Error, 0)
+		return s.failure(c.Error, 0)
 	}
 	if c.FinishReason == "error" {
-		return &llm.Error{Kind: llm.Unavailable, Provider: "openai", Message: "the model broke off with an error"}
+		return &llm.Error{Kind: llm.Unavailable, Message: "the model broke off with an error"}
 	}
 	s.finish = cmp.Or(s.finish, c.FinishReason)
 	d := &c.Delta
@@ -171,21 +205,71 @@ func (s *openaiStream) choice(c *openaiChoice, piece *llm.Chunk) error {
 	}
 	piece.Text += string(d.Content) + d.Refusal
 	piece.Reasoning += cmp.Or(d.ReasoningContent, string(d.Reasoning))
+	s.text += len(d.Content) + len(d.Refusal)
+	if s.thoughts.Len() < maxState {
+		s.thoughts.WriteString(d.ReasoningContent)
+	}
 	s.refused = s.refused || d.Refusal != ""
 	return s.addCalls(d)
 }
 
-func (s *openaiStream) addCalls(d *openaiDelta) error {
+func (s *openaiDecoder) addCalls(d *openaiDelta) error {
 	for i := range d.ToolCalls {
-		if err := s.calls.add(&d.ToolCalls[i], i); err != nil {
+		c := &d.ToolCalls[i]
+		p := callPiece{ID: c.ID, Name: c.Function.Name, Args: string(c.Function.Arguments), Extra: c.Extra}
+		if c.Index != nil {
+			p.Index, p.Indexed = *c.Index, true
+		}
+		if err := s.calls.add(p, i); err != nil {
 			return err
 		}
 	}
-	if d.FunctionCall != nil {
-		zero := 0
-		return s.calls.add(&openaiCallDelta{Index: &zero, Function: *d.FunctionCall}, 0)
+	if f := d.FunctionCall; f != nil {
+		return s.calls.add(callPiece{Indexed: true, Name: f.Name, Args: string(f.Arguments)}, 0)
 	}
 	return nil
+}
+
+func (s *openaiDecoder) end() (answer, error) {
+	final := llm.Chunk{Usage: s.usage, Finish: s.reason()}
+	if final.Finish == llm.FinishTools {
+		final.State = s.state()
+	}
+	return answer{&s.calls, final}, nil
+}
+
+// state keeps what some servers want back with calls: DeepSeek its thoughts,
+// Gemini its signatures.
+func (s *openaiDecoder) state() *llm.ProviderState {
+	var t trail
+	if s.thoughts.Len() > 0 {
+		b, _ := json.Marshal(s.thoughts.String())
+		t.add(block{Raw: b})
+	}
+	t.text(s.text)
+	for _, c := range s.calls.calls {
+		t.add(block{Call: true, Raw: c.extra})
+	}
+	return t.state(s.wire)
+}
+
+// reason maps the server's words. A turn with calls ends for them, whatever
+// a server says of a stop; one that was cut off has none, since its last
+// arguments may look whole and not be.
+func (s *openaiDecoder) reason() llm.Finish {
+	switch s.finish {
+	case "length", "max_tokens", "model_length":
+		return llm.FinishLength
+	case "content_filter", "refusal", "safety":
+		return llm.FinishRefused
+	}
+	switch {
+	case s.calls.len() > 0:
+		return llm.FinishTools
+	case s.refused:
+		return llm.FinishRefused
+	}
+	return llm.FinishStop
 }
 
 func (u *openaiUsage) toUsage(model string) *llm.Usage {

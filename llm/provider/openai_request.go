@@ -10,15 +10,17 @@ import (
 
 type openaiMessage struct {
 	Role       string       `json:"role"`
-	Content    *string      `json:"content"` // null beside calls
+	Content    *string      `json:"content"`                     // null beside calls
+	Thoughts   string       `json:"reasoning_content,omitempty"` // of a turn with calls, where the server wants them back
 	ToolCalls  []openaiCall `json:"tool_calls,omitempty"`
 	ToolCallID string       `json:"tool_call_id,omitempty"`
 }
 
 type openaiCall struct {
-	ID       string       `json:"id"`
-	Type     string       `json:"type"`
-	Function llm.Function `json:"function"`
+	ID       string          `json:"id"`
+	Type     string          `json:"type"`
+	Function llm.Function    `json:"function"`
+	Extra    json.RawMessage `json:"extra_content,omitempty"` // Gemini's signatures
 }
 
 type openaiTool struct {
@@ -32,14 +34,12 @@ type openaiFunction struct {
 	Parameters  json.RawMessage `json:"parameters"`
 }
 
-// body returns what is posted. What req leaves open is left out, so that the
-// server's own defaults hold.
-func (o *OpenAIModel) body(req llm.Request) map[string]any {
-	b := map[string]any{
-		"model":          o.model,
-		"messages":       openaiMessages(req),
-		"stream":         true,
-		"stream_options": map[string]bool{"include_usage": true},
+// request returns what is posted. What req leaves open is left out, so that
+// the server's own defaults hold.
+func (o *openai) request(w *wire, req llm.Request) any {
+	b := map[string]any{"model": w.model, "messages": openaiMessages(w, req), "stream": true}
+	if !o.noUsage {
+		b["stream_options"] = map[string]bool{"include_usage": true}
 	}
 	if len(req.Tools) > 0 {
 		b["tools"] = openaiTools(req.Tools)
@@ -50,13 +50,20 @@ func (o *OpenAIModel) body(req llm.Request) map[string]any {
 	if req.Temperature != nil {
 		b["temperature"] = *req.Temperature
 	}
-	if req.MaxTokens > 0 {
-		b[o.maxTokens] = req.MaxTokens
+	if n := w.limit(req); n > 0 {
+		b[o.maxTokens] = n
+	}
+	switch w.opts.Reasoning {
+	case "":
+	case EffortOff:
+		b["reasoning_effort"] = "none"
+	default:
+		b["reasoning_effort"] = w.opts.Reasoning
 	}
 	return b
 }
 
-func openaiMessages(req llm.Request) []openaiMessage {
+func openaiMessages(w *wire, req llm.Request) []openaiMessage {
 	out := make([]openaiMessage, 0, len(req.Messages)+1)
 	if req.System != "" {
 		out = append(out, openaiMessage{Role: "system", Content: &req.System})
@@ -65,7 +72,7 @@ func openaiMessages(req llm.Request) []openaiMessage {
 		switch m.Role {
 		case llm.Reasoning:
 		case llm.Assistant:
-			out = appendAssistant(out, m)
+			out = w.appendAssistant(out, m)
 		case llm.ToolRole:
 			content := cmp.Or(m.Content, m.Error)
 			out = append(out, openaiMessage{Role: "tool", Content: &content, ToolCallID: m.ToolCallID})
@@ -78,7 +85,7 @@ func openaiMessages(req llm.Request) []openaiMessage {
 
 // appendAssistant appends an answer of the model, unless it is empty, as that
 // of a run stopped early is: servers refuse those.
-func appendAssistant(out []openaiMessage, m llm.Message) []openaiMessage {
+func (w *wire) appendAssistant(out []openaiMessage, m llm.Message) []openaiMessage {
 	if m.Content == "" && len(m.ToolCalls) == 0 {
 		return out
 	}
@@ -86,9 +93,14 @@ func appendAssistant(out []openaiMessage, m llm.Message) []openaiMessage {
 	if m.Content != "" {
 		a.Content = &m.Content
 	}
-	for _, c := range m.ToolCalls {
-		c.Function.Arguments = cmp.Or(c.Function.Arguments, "{}")
-		a.ToolCalls = append(a.ToolCalls, openaiCall{ID: c.ID, Type: "function", Function: c.Function})
+	for _, p := range w.partsOf(m) {
+		switch {
+		case p.call != nil:
+			f := llm.Function{Name: p.call.Function.Name, Arguments: string(objectOf(p.call.Function))}
+			a.ToolCalls = append(a.ToolCalls, openaiCall{ID: p.call.ID, Type: "function", Function: f, Extra: p.raw})
+		case p.text == "":
+			_ = json.Unmarshal(p.raw, &a.Thoughts) // was a string when it was kept
+		}
 	}
 	return append(out, a)
 }

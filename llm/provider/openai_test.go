@@ -25,7 +25,7 @@ import (
 
 const testKey = "sk-secret-1234"
 
-func openWith(t testing.TB, opts provider.OpenAIOptions) *provider.OpenAIModel {
+func openWith(t testing.TB, opts provider.OpenAIOptions) *provider.Remote {
 	t.Helper()
 	if opts.Model == "" {
 		opts.Model = "m"
@@ -38,7 +38,7 @@ func openWith(t testing.TB, opts provider.OpenAIOptions) *provider.OpenAIModel {
 	return m
 }
 
-func openServer(t testing.TB, s *llmtest.Server) *provider.OpenAIModel {
+func openServer(t testing.TB, s *llmtest.Server) *provider.Remote {
 	return openWith(t, provider.OpenAIOptions{BaseURL: s.URL, Client: s.Client, Key: testKey})
 }
 

@@ -49,7 +49,8 @@ func isHTML(h http.Header, body []byte) bool {
 func htmlMessage(status int) string { return fmt.Sprintf("%d with an HTML page", status) }
 
 // retryAfter returns how long a server asks to wait: Retry-After-Ms, or
-// Retry-After in seconds or as a date (RFC 9110, section 10.2.3).
+// Retry-After in seconds or as a date (RFC 9110, section 10.2.3), or until
+// the limits that are used up are lifted.
 func retryAfter(h http.Header) time.Duration {
 	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil {
 		return wait(ms / 1000)
@@ -61,7 +62,33 @@ func retryAfter(h http.Header) time.Duration {
 	if at, err := http.ParseTime(after); err == nil {
 		return wait(time.Until(at).Seconds())
 	}
-	return 0
+	return untilReset(h)
+}
+
+// untilReset returns when the limits that are used up are lifted, as Anthropic
+// says in times (https://docs.anthropic.com/en/api/rate-limits) and OpenAI in
+// durations.
+func untilReset(h http.Header) (longest time.Duration) {
+	for _, prefix := range []string{"Anthropic-Ratelimit-", "X-Ratelimit-"} {
+		for name := range h {
+			what, ok := strings.CutPrefix(name, prefix)
+			if !ok || h.Get(name) != "0" {
+				continue
+			}
+			reset := ""
+			if kind, ok := strings.CutSuffix(what, "-Remaining"); ok {
+				reset = h.Get(prefix + kind + "-Reset")
+			} else if kind, ok := strings.CutPrefix(what, "Remaining-"); ok {
+				reset = h.Get(prefix + "Reset-" + kind)
+			}
+			if at, err := time.Parse(time.RFC3339, reset); err == nil {
+				longest = max(longest, wait(time.Until(at).Seconds()))
+			} else if d, err := time.ParseDuration(reset); err == nil {
+				longest = max(longest, wait(d.Seconds()))
+			}
+		}
+	}
+	return longest
 }
 
 // wait turns seconds into a duration between nothing and a day.

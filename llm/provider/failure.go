@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"parley/llm"
 )
@@ -24,7 +25,7 @@ func (e *brokenError) Error() string { return e.err.Error() }
 func (e *brokenError) Unwrap() error { return e.err }
 
 // describe makes an [*llm.Error] of whatever ended a stream.
-func (s *openaiStream) describe(err error) *llm.Error {
+func (s *stream) describe(err error) *llm.Error {
 	var e *llm.Error
 	var late *lateError
 	switch {
@@ -32,42 +33,42 @@ func (s *openaiStream) describe(err error) *llm.Error {
 	case errors.As(context.Cause(s.w.ctx), &late):
 		e = &llm.Error{Kind: llm.Timeout, Message: late.Error()}
 	default:
-		e = s.o.broken(err)
+		e = s.broken(err)
 	}
-	e.Provider = "openai"
+	e.Provider = s.provider
 	e.MidStream = e.MidStream || s.delivered
 	return e
 }
 
 // broken describes a failed connection. Of a [*url.Error] only the cause is
 // kept: its URL may hold secrets.
-func (o *OpenAIModel) broken(err error) *llm.Error {
+func (w *wire) broken(err error) *llm.Error {
 	if errors.Is(err, errTooLong) {
 		return &llm.Error{Kind: llm.Malformed, Err: errTooLong}
 	}
 	if b, ok := errors.AsType[*brokenError](err); ok && b.began {
-		return &llm.Error{Kind: llm.Truncated, Message: "the connection broke before the answer ended", Err: o.safe(b.err)}
+		return &llm.Error{Kind: llm.Truncated, Message: "the connection broke before the answer ended", Err: w.safe(b.err)}
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
-	return &llm.Error{Kind: llm.Unavailable, Message: o.host + " cannot be reached", Err: o.safe(err)}
+	return &llm.Error{Kind: llm.Unavailable, Message: w.host + " cannot be reached", Err: w.safe(err)}
 }
 
 // safe returns err, or only its words if secrets had to be taken out.
-func (o *OpenAIModel) safe(err error) error {
+func (w *wire) safe(err error) error {
 	words := err.Error()
-	if clean := redact(words, o.key); clean != words {
+	if clean := redact(words, w.key); clean != words {
 		return errors.New(clean)
 	}
 	return err
 }
 
 // refusal makes an error of a response that is no answer.
-func (o *OpenAIModel) refusal(resp *http.Response, r io.Reader) error {
+func (w *wire) refusal(resp *http.Response, r io.Reader) error {
 	body, _ := io.ReadAll(io.LimitReader(r, 64<<10))
-	e := o.failure(body, resp.StatusCode)
-	e.RetryAfter = retryAfter(resp.Header)
+	e := w.failure(body, resp.StatusCode)
+	e.RetryAfter = cmp.Or(retryAfter(resp.Header), e.RetryAfter)
 	if isHTML(resp.Header, body) {
 		e.Message = htmlMessage(resp.StatusCode)
 	}
@@ -77,16 +78,19 @@ func (o *OpenAIModel) refusal(resp *http.Response, r io.Reader) error {
 	if resp.StatusCode/100 == 2 && !json.Valid(body) {
 		e.Kind = llm.Malformed
 	}
+	if len(body) > 0 && body[0] == gzipMagic {
+		e.Message = "the answer is compressed, which was not asked for"
+	}
 	e.Message = cmp.Or(e.Message, http.StatusText(resp.StatusCode))
 	return e
 }
 
 // failure makes an error of a JSON body or frame in any of the forms that
 // servers use. A status of 0 means that there was none.
-func (o *OpenAIModel) failure(body []byte, status int) *llm.Error {
+func (w *wire) failure(body []byte, status int) *llm.Error {
 	f := parseFailure(body)
-	e := &llm.Error{Provider: "openai", Status: status, Code: short(redact(f.code(), o.key))}
-	e.Message = short(redact(f.Message, o.key))
+	e := &llm.Error{Status: status, Code: short(redact(f.code(), w.key))}
+	e.Message, e.RetryAfter = short(redact(f.Message, w.key)), f.Wait
 	if status == 0 {
 		status = f.status()
 	}
@@ -94,11 +98,24 @@ func (o *OpenAIModel) failure(body []byte, status int) *llm.Error {
 	return e
 }
 
+// complaint makes an error of JSON that came in the place of an answer.
+func (w *wire) complaint(data []byte) error {
+	var v map[string]json.RawMessage
+	if json.Unmarshal(data, &v) == nil && (v["error"] != nil || v["message"] != nil || v["detail"] != nil || v["error_type"] != nil) {
+		return w.failure(data, 0)
+	}
+	return chunkError(errNoAnswer)
+}
+
+var errNoAnswer = errors.New("it is JSON, but no answer")
+
 // A failureBody is an error as servers tell it.
 type failureBody struct {
 	Message string
 	Type    string
-	Code    any // a string or a number
+	Code    any           // a string or a number
+	Wait    time.Duration // how long to wait, as Google's RetryInfo says it
+	Reason  string        // as Google's ErrorInfo and quota violations say it
 }
 
 // code returns the more telling one of code and type.
@@ -151,9 +168,29 @@ func failureOf(v any) failureBody {
 			}
 			return f
 		}
-		return failureBody{Message: text(v, "message", "error_message", "detail", "msg"), Type: text(v, "type", "error_type", "status"), Code: v["code"]}
+		f := failureBody{Message: text(v, "message", "error_message", "detail", "msg"), Type: text(v, "type", "error_type", "status"), Code: v["code"]}
+		f.addDetails(v["details"])
+		return f
 	}
 	return failureBody{}
+}
+
+// addDetails reads google.rpc details
+// (https://cloud.google.com/apis/design/errors#error_details).
+func (f *failureBody) addDetails(v any) {
+	list, _ := v.([]any)
+	for _, d := range list {
+		m, _ := d.(map[string]any)
+		if wait, err := time.ParseDuration(text(m, "retryDelay")); err == nil {
+			f.Wait = min(max(wait, 0), 24*time.Hour)
+		}
+		f.Reason += " " + text(m, "reason")
+		violations, _ := m["violations"].([]any)
+		for _, v := range violations {
+			m, _ := v.(map[string]any)
+			f.Reason += " " + text(m, "quotaId")
+		}
+	}
 }
 
 // text returns the first of m's fields that is a text.
@@ -169,10 +206,17 @@ func text(m map[string]any, names ...string) string {
 // classify finds the kind of a failure. Codes say more than a status: a used
 // up account is a 429 too.
 func classify(status int, f failureBody) llm.Kind {
-	words := strings.ToLower(f.code() + " " + f.Type)
+	words, message := strings.ToLower(f.code()+" "+f.Type+f.Reason), strings.ToLower(f.Message)
 	switch {
-	case has(words, "insufficient_quota", "billing", "insufficient_balance", "payment_required", "credit") || status == http.StatusPaymentRequired:
+	case has(words, "insufficient_quota", "billing", "insufficient_balance", "payment_required", "credit", "perday"),
+		has(message, "credit balance", "insufficient balance"), status == http.StatusPaymentRequired:
 		return llm.Quota
+	case has(words, "content_filter", "content_policy", "invalid_prompt", "prohibited_content"):
+		return llm.Refused
+	case has(words, "api_key_invalid", "invalid_api_key"), has(message, "api key not valid"):
+		return llm.Auth
+	case has(words, "request_too_large"), status == http.StatusRequestEntityTooLarge:
+		return llm.TooLong
 	case has(words, "context_length", "context_size", "context_too_long", "string_above_max_length"), tooLong(status, f.Message):
 		return llm.TooLong
 	}
@@ -180,12 +224,14 @@ func classify(status int, f failureBody) llm.Kind {
 		return k
 	}
 	switch {
-	case has(words, "rate_limit", "too_many_requests", "resource_exhausted"):
+	case has(words, "rate_limit", "too_many_requests", "throttl", "resource_exhausted"):
 		return llm.RateLimited
 	case has(words, "api_key", "authentication", "permission", "unauthorized", "forbidden"):
 		return llm.Auth
-	case has(words, "not_found"):
+	case has(words, "not_found"), has(message, "model not found"):
 		return llm.NotFound
+	case has(words, "timeout", "deadline_exceeded"):
+		return llm.Timeout
 	case has(words, "invalid_request", "bad_request", "invalid_argument", "badrequest"):
 		return llm.BadRequest
 	}
@@ -217,7 +263,7 @@ func tooLong(status int, message string) bool {
 		return false
 	}
 	return has(strings.ToLower(message), "maximum context length", "context length exceeded", "context window",
-		"available context size", "prompt is too long", "too many tokens", "exceeds the context", "maximum number of tokens")
+		"available context size", "prompt is too long", "too many tokens", "exceeds the context", "maximum number of tokens", "input is too long", "context limit")
 }
 
 func has(s string, words ...string) bool {

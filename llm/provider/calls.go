@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 
 	"parley/llm"
@@ -27,15 +28,25 @@ type callList struct {
 type openCall struct {
 	id, name string
 	args     []byte
+	extra    json.RawMessage // what the provider wants back with it
+}
+
+// A callPiece is a part of a call, or a whole one.
+type callPiece struct {
+	Index    int
+	Indexed  bool // Index was sent
+	ID, Name string
+	Args     string
+	Extra    json.RawMessage
 }
 
 func (l *callList) len() int { return len(l.calls) }
 
 // add takes in one piece, the one at the given place in its chunk.
-func (l *callList) add(d *openaiCallDelta, place int) error {
+func (l *callList) add(d callPiece, place int) error {
 	c := l.find(d, place)
 	if c == nil {
-		if d.ID == "" && d.Function.Name == "" && d.Function.Arguments == "" {
+		if d.ID == "" && d.Name == "" && d.Args == "" {
 			return nil // some servers end with an empty delta of no call
 		}
 		if c = l.open(d, place); c == nil {
@@ -46,21 +57,24 @@ func (l *callList) add(d *openaiCallDelta, place int) error {
 		c.id = d.ID
 	}
 	if c.name == "" {
-		c.name = d.Function.Name
+		c.name = d.Name
 	}
-	if l.size += len(d.Function.Arguments); l.size > l.limit {
+	if l.size += len(d.Args); l.size > l.limit {
 		return malformed("the arguments of the tool calls are longer than %d bytes", l.limit)
 	}
-	c.args = append(c.args, d.Function.Arguments...)
+	c.args = append(c.args, d.Args...)
+	if len(d.Extra) > 0 {
+		c.extra = bytes.Clone(d.Extra)
+	}
 	return nil
 }
 
 // find returns the call that d continues, nil if it begins one.
-func (l *callList) find(d *openaiCallDelta, place int) *openCall {
-	if d.Index == nil {
+func (l *callList) find(d callPiece, place int) *openCall {
+	if !d.Indexed {
 		return l.findUnindexed(d, place)
 	}
-	c := l.byIndex[*d.Index]
+	c := l.byIndex[d.Index]
 	switch {
 	case c == nil:
 		return nil
@@ -72,11 +86,11 @@ func (l *callList) find(d *openaiCallDelta, place int) *openCall {
 	return c
 }
 
-func (l *callList) findUnindexed(d *openaiCallDelta, place int) *openCall {
+func (l *callList) findUnindexed(d callPiece, place int) *openCall {
 	switch {
 	case d.ID != "":
 		return l.byID(d.ID)
-	case d.Function.Name == "" && len(l.calls) > 0:
+	case d.Name == "" && len(l.calls) > 0:
 		return l.calls[len(l.calls)-1]
 	}
 	if c := l.byIndex[place]; c != nil && !c.beginsAnew(d) {
@@ -95,12 +109,12 @@ func (l *callList) byID(id string) *openCall {
 }
 
 // open begins a call; it returns nil if there are too many.
-func (l *callList) open(d *openaiCallDelta, place int) *openCall {
+func (l *callList) open(d callPiece, place int) *openCall {
 	if len(l.calls) == maxCalls {
 		return nil
 	}
-	if d.Index != nil {
-		place = *d.Index
+	if d.Indexed {
+		place = d.Index
 	}
 	if l.byIndex == nil {
 		l.byIndex = make(map[int]*openCall)
@@ -112,18 +126,18 @@ func (l *callList) open(d *openaiCallDelta, place int) *openCall {
 
 // beginsAnew reports whether d, which names no other id, must be another call
 // than c: it has another name, or c is whole and d begins an object.
-func (c *openCall) beginsAnew(d *openaiCallDelta) bool {
-	if d.Function.Name == "" {
+func (c *openCall) beginsAnew(d callPiece) bool {
+	if d.Name == "" {
 		return false
 	}
-	if c.name != "" && d.Function.Name != c.name {
+	if c.name != "" && d.Name != c.name {
 		return true
 	}
-	return len(d.Function.Arguments) > 0 && d.Function.Arguments[0] == '{' && isObject(c.args)
+	return len(d.Args) > 0 && d.Args[0] == '{' && isObject(c.args)
 }
 
-// whole returns the calls, each with a name, an id of its own and a JSON
-// object of arguments.
+// whole returns the calls, each with a name and an id of its own. Arguments
+// that are no JSON object stay as the model wrote them, see [llm.Chunk].
 func (l *callList) whole() ([]llm.ToolCall, error) {
 	out := make([]llm.ToolCall, 0, len(l.calls))
 	ids := make(map[string]bool, len(l.calls))
@@ -132,11 +146,8 @@ func (l *callList) whole() ([]llm.ToolCall, error) {
 		if len(args) == 0 || string(args) == "null" {
 			args = []byte("{}")
 		}
-		switch {
-		case c.name == "":
+		if c.name == "" {
 			return nil, malformed("a tool call has no name")
-		case !isObject(args):
-			return nil, malformed("the arguments of a call of %.64q are not a JSON object", c.name)
 		}
 		if c.id == "" || ids[c.id] {
 			c.id = "call_" + rand.Text()
@@ -150,5 +161,5 @@ func (l *callList) whole() ([]llm.ToolCall, error) {
 // malformed returns an error about calls. Nothing of them was delivered, but
 // they were part of an answer that had begun.
 func malformed(format string, args ...any) error {
-	return &llm.Error{Kind: llm.Malformed, Provider: "openai", Message: fmt.Sprintf(format, args...), MidStream: true}
+	return &llm.Error{Kind: llm.Malformed, Message: fmt.Sprintf(format, args...), MidStream: true}
 }
