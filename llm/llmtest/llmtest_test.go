@@ -159,16 +159,33 @@ func TestNotStreamed(t *testing.T) {
 	}
 }
 
-func TestOpenAIScriptsAreWellNamed(t *testing.T) {
-	names := map[string]bool{}
-	for _, s := range llmtest.OpenAIScripts() {
-		if names[s.Name[:2]] || s.Serve == nil {
-			t.Errorf("%q has the number of another one, or nothing to serve", s.Name)
+func TestCasesAreWellNamed(t *testing.T) {
+	for _, d := range llmtest.Dialects() {
+		names := map[string]bool{}
+		for _, s := range llmtest.Scripts(d) {
+			if names[s.Name] || s.Name == "" || s.Serve == nil {
+				t.Errorf("%s: %q has the name of another one, or nothing to serve", d, s.Name)
+			}
+			names[s.Name] = true
 		}
-		names[s.Name[:2]] = true
+		if len(names) < 70 {
+			t.Errorf("%s: %d cases", d, len(names))
+		}
 	}
-	if len(names) < 75 {
-		t.Errorf("%d scripts", len(names))
+}
+
+// A case that one dialect has and another has not must say why.
+func TestEveryCommonCaseIsTriedOrExplained(t *testing.T) {
+	for _, d := range llmtest.Dialects() {
+		have := map[string]bool{}
+		for _, s := range llmtest.Common(d) {
+			have[s.Name] = true
+		}
+		for _, s := range llmtest.Common(llmtest.OpenAI) {
+			if why := llmtest.Inapplicable(d)[s.Name]; have[s.Name] == (why != "") {
+				t.Errorf("%s: %q is tried %v, not applicable because %q", d, s.Name, have[s.Name], why)
+			}
+		}
 	}
 }
 

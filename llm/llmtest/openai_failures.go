@@ -148,7 +148,7 @@ func openaiMore() []Script {
 			Name: "63 the connection is cut inside the body", Want: Outcome{Text: "Hel", Err: llm.Truncated, MidStream: true},
 			Serve: then(stream(say("Hel")), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
 		},
-		{Name: "64 silence after finish_reason", Serve: then(stream(say("Hello there"), finish("stop")), hang), Want: Outcome{Text: "Hello there", Finish: llm.FinishStop, Closed: true}},
+		{Name: "64 silence after finish_reason", Bubble: true, Serve: then(stream(say("Hello there"), finish("stop")), hang), Want: Outcome{Text: "Hello there", Finish: llm.FinishStop, Closed: true}},
 		{Name: "65 pings that are no chunks", Serve: stream("event: ping\ndata: {\"type\":\"ping\"}\n\n", say("Hello there"), finish("stop"), done), Want: helloText},
 		{
 			Name: "66 cancelled with a piece waiting", Serve: then(stream(say("Hel"), say("lo")), hang), Client: Cancels,

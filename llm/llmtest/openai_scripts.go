@@ -10,10 +10,10 @@ import (
 	"parley/llm"
 )
 
-// OpenAIScripts returns what servers of the OpenAI chat completions protocol
-// have been seen to send, right and wrong. Each guards against a failure that
-// a widely used client had.
-func OpenAIScripts() []Script {
+// openaiScripts are what servers of the chat completions protocol have been
+// seen to send, right and wrong. Each guards against a failure that a widely
+// used client had.
+func openaiScripts() []Script {
 	var all []Script
 	for _, part := range [][]Script{openaiCalls(), openaiStreams(), openaiErrors(), openaiOddities(), openaiMore()} {
 		all = append(all, part...)

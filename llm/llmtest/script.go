@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type Script struct {
 	Name   string
 	Serve  http.HandlerFunc // the request's body has been read
 	Client ClientAct        // what the consumer does; "" for reading to the end
+	Bare   bool             // the base URL has no path
+	Bubble bool             // it takes so long that only a [testing/synctest] bubble can run it
 	Want   Outcome
 }
 
@@ -47,25 +50,25 @@ type Outcome struct {
 	MidStream  bool
 	Cancelled  bool // the error must be context.Canceled
 	Closed     bool // the connection must be closed by the client
+
+	Opaque  string     // must be somewhere in the State; not looked at if empty
+	AnyCode bool       // the code is not looked at
+	AnyErr  []llm.Kind // kinds that will do as well as Err
 }
 
-// RunScripts runs each script in a subtest against the model that open
-// returns for the address of a server. A provider passes if all pass.
-func RunScripts(t *testing.T, scripts []Script, open func(t testing.TB, url string) llm.Model) {
-	for _, s := range scripts {
-		t.Run(s.Name, func(t *testing.T) { s.run(t, open) })
-	}
-}
-
-func (s Script) run(t *testing.T, open func(t testing.TB, url string) llm.Model) {
+func (s Script) run(t *testing.T, d Dialect, open Open) {
 	served := make(chan struct{}, 8)
+	h := s.handler(t, d)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() { served <- struct{}{} }()
-		io.Copy(io.Discard, r.Body)
-		s.Serve(w, r)
+		h.ServeHTTP(w, r)
 	}))
 	defer srv.Close() // waits for every request
-	got := s.consume(t, open(t, srv.URL+"/v1"))
+	base := srv.URL + d.Base()
+	if s.Bare {
+		base = srv.URL
+	}
+	got := s.consume(t, open(t, base, nil))
 	select {
 	case <-served:
 	case <-time.After(10 * time.Second):
@@ -73,6 +76,20 @@ func (s Script) run(t *testing.T, open func(t testing.TB, url string) llm.Model)
 		t.Error("the connection is still open 10 s after the consumer went")
 	}
 	s.compare(t, got)
+}
+
+// handler serves the script where the dialect's real server would answer.
+func (s Script) handler(t *testing.T, d Dialect) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method != http.MethodPost || !d.at(r.URL.Path) {
+			t.Errorf("asked %s %s", r.Method, r.URL.Path)
+		}
+		if _, err := parseRequest(d, body); err != nil {
+			t.Errorf("the request is not the protocol: %v\n%s", err, body)
+		}
+		s.Serve(w, r)
+	})
 }
 
 // seen is what a consumer got.
@@ -83,7 +100,7 @@ type seen struct {
 }
 
 func (s Script) consume(t *testing.T, m llm.Model) (got seen) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	req := llm.Request{Messages: []llm.Message{{Role: llm.User, Content: "hello"}}}
 	for c, err := range m.Stream(ctx, req) {
@@ -116,6 +133,9 @@ func (g *seen) take(c llm.Chunk) {
 		u.Provider, u.Model = "", ""
 		g.Usage = &u
 	}
+	if c.State != nil {
+		g.Opaque = string(c.State.Blocks)
+	}
 	g.Finish = c.Finish
 }
 
@@ -136,7 +156,16 @@ func (s Script) compare(t *testing.T, got seen) {
 	}
 	got.judge(t)
 	want := s.Want
-	want.Closed = false // run has waited for it
+	want.Closed, want.AnyCode, want.AnyErr = false, false, nil // run has waited for it
+	if slices.Contains(s.Want.AnyErr, got.Err) {
+		want.Err = got.Err
+	}
+	if s.Want.AnyCode {
+		want.Code = got.Code
+	}
+	if strings.Contains(got.Opaque, want.Opaque) {
+		want.Opaque = got.Opaque
+	}
 	if want.Usage == nil {
 		got.Usage = nil
 	}

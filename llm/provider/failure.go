@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -75,7 +76,7 @@ func (w *wire) refusal(resp *http.Response, r io.Reader) error {
 	if resp.StatusCode/100 == 3 {
 		e.Kind, e.Message = llm.NotFound, "the address leads elsewhere; check the base URL"
 	}
-	if resp.StatusCode/100 == 2 && !json.Valid(body) {
+	if resp.StatusCode/100 == 2 && !(json.Valid(body) && bytes.Contains(body, []byte(`"error`))) {
 		e.Kind = llm.Malformed
 	}
 	if len(body) > 0 && body[0] == gzipMagic {

@@ -30,7 +30,7 @@ func openCanned(t testing.TB, body string) llm.Model {
 // Whatever a server sends, an answer ends with one final chunk or one error,
 // and its calls can be run.
 func FuzzOpenAIStream(f *testing.F) {
-	for _, s := range llmtest.OpenAIScripts() {
+	for _, s := range llmtest.Scripts(llmtest.OpenAI) {
 		if s.Client != "" || s.Want.Closed || strings.Contains(s.Name, "reset") || strings.Contains(s.Name, "cut inside") {
 			continue // needs a connection
 		}

@@ -42,12 +42,6 @@ func openServer(t testing.TB, s *llmtest.Server) *provider.Remote {
 	return openWith(t, provider.OpenAIOptions{BaseURL: s.URL, Client: s.Client, Key: testKey})
 }
 
-func TestOpenAIScripts(t *testing.T) {
-	llmtest.RunScripts(t, llmtest.OpenAIScripts(), func(t testing.TB, url string) llm.Model {
-		return openWith(t, provider.OpenAIOptions{BaseURL: url, Key: testKey, Limits: provider.Limits{Idle: 2 * time.Second}})
-	})
-}
-
 var asked = llm.Request{Messages: []llm.Message{{Role: llm.User, Content: "hello"}}}
 
 // collect returns the text of an answer and the error that ended it.

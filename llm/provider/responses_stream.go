@@ -16,7 +16,7 @@ type responsesEvent struct {
 	Type     string             `json:"type"`
 	Index    int                `json:"output_index"`
 	Summary  int                `json:"summary_index"`
-	Delta    string             `json:"delta"`
+	Delta    openaiText         `json:"delta"` // an object in events that nobody knows
 	Item     json.RawMessage    `json:"item"`
 	Response *responsesResponse `json:"response"`
 	Error    json.RawMessage    `json:"error"`
@@ -95,11 +95,11 @@ func (d *responsesDecoder) take(ev event) (llm.Chunk, progress, error) {
 		return llm.Chunk{}, going, d.failure(ev.data, 0)
 	case "response.output_text.delta", "response.refusal.delta":
 		d.refused = d.refused || kind == "response.refusal.delta"
-		return d.text(e.Index, e.Delta)
+		return d.text(e.Index, string(e.Delta))
 	case "response.reasoning_summary_text.delta", "response.reasoning_text.delta":
-		return d.thought(e.Index, e.Summary, e.Delta)
+		return d.thought(e.Index, e.Summary, string(e.Delta))
 	case "response.function_call_arguments.delta":
-		return llm.Chunk{}, going, d.grow(e.Index, e.Delta)
+		return llm.Chunk{}, going, d.grow(e.Index, string(e.Delta))
 	case "response.output_item.added", "response.output_item.done":
 		return d.item(e.Index, e.Item, kind == "response.output_item.done")
 	case "response.completed", "response.incomplete", "response.failed", "response.cancelled":

@@ -149,7 +149,8 @@ func (s *stream) ended(err error) error {
 func (s *stream) take(ev event) error {
 	piece, far, err := s.dec.take(ev)
 	s.text = piece.Text != "" || piece.Reasoning != ""
-	if err != nil && ev.cut {
+	var e *llm.Error
+	if ev.cut && errors.As(err, &e) && e.Kind == llm.Malformed {
 		return s.ended(io.EOF)
 	}
 	if err != nil {
