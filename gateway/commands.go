@@ -284,7 +284,7 @@ func (s *Server) history(ctx context.Context, p Principal, cmd command) (reply, 
 	if err != nil {
 		return reply{}, err
 	}
-	if ms == nil {
+	if ms = chat.Shown(ms); ms == nil {
 		ms = []llm.Message{}
 	}
 	return reply{C: cmd.C, Messages: &ms, Next: next}, nil

@@ -126,6 +126,7 @@ func (s *Server) fill(ctx context.Context, a *answered) error {
 	if err != nil {
 		return err
 	}
+	ms = chat.Shown(ms)
 	for i := len(ms) - 1; i >= 0 && a.Answer == nil; i-- {
 		if m := ms[i]; m.Role == llm.Assistant && m.Metadata != nil && m.Metadata.Parley.Run == a.Run {
 			a.Answer = &ms[i]

@@ -240,7 +240,9 @@ func (h *Hub) snapshot(ctx context.Context, conv string) (view, error) {
 		return view{}, err
 	}
 	shared := v.(view)
-	return view{shared.Clone(), shared.at, shared.lost}, nil
+	state := shared.Clone()
+	state.Messages = Shown(state.Messages)
+	return view{state, shared.at, shared.lost}, nil
 }
 
 func (h *Hub) view(ctx context.Context, conv string) (view, error) {

@@ -117,7 +117,7 @@ func follows(p Position, it ringItem) bool {
 
 // item prepares a record for the ring.
 func (r *room) item(rec record) (ringItem, bool) {
-	it := ringItem{at: rec.at, raw: []byte(rec.raw)}
+	it := ringItem{at: rec.at, raw: shownEntry([]byte(rec.raw))}
 	if rec.at.N == 0 {
 		e, err := rec.entry()
 		if err != nil || e.Ev.Snapshot == nil {
@@ -128,6 +128,7 @@ func (r *room) item(rec record) (ringItem, bool) {
 		}
 		it.same = e.Ev.Same
 		snap := e.Ev.Snapshot
+		snap.Messages = Shown(snap.Messages)
 		it.snap, _ = json.Marshal(snap)
 		it.first = snap.first()
 		e.Ev.Snapshot = nil

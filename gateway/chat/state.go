@@ -263,10 +263,12 @@ func (s *State) open(e Entry) {
 	s.writing[id].WriteString(s.find(id).Content)
 }
 
-// finish notes why the model ended a message, if not because it was done.
+// finish notes why the model ended a message, if not because it was done, and
+// what its provider wants back with it.
 func (s *State) finish(ev *Event) {
 	if s.writing[ev.MessageID] != nil && ev.Metadata != nil {
-		details(&s.find(ev.MessageID).Metadata).Finish = ev.Metadata.Parley.Finish
+		d := details(&s.find(ev.MessageID).Metadata)
+		d.Finish, d.Provider = ev.Metadata.Parley.Finish, ev.Metadata.Parley.Provider
 	}
 }
 

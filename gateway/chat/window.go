@@ -40,6 +40,9 @@ func messageSize(m llm.Message) int {
 		n += len(c.Function.Arguments) + 100
 	}
 	if m.Metadata != nil {
+		if p := m.Metadata.Parley.Provider; p != nil {
+			n += len(p.Blocks)
+		}
 		for _, src := range m.Metadata.Parley.Sources {
 			n += len(src.Text) + 100
 		}

@@ -23,7 +23,7 @@ func (a *answer) end(ctx context.Context, cause error) error {
 	if cause != nil && !errors.Is(cause, errCancelled) {
 		a.r.log.Warn("run failed", "conversation", a.lease.Conversation, "run", a.it.Run, "error", cause)
 	}
-	a.w.closeAll("")
+	a.w.closeAll("", nil)
 	a.answerOpenCalls(cause)
 	last := a.lastEvent(cause)
 	st := a.lease.State()

@@ -39,7 +39,7 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 		a.finish = st.Finish
 	}
 	if st.Turn.Content == "" && len(st.Turn.ToolCalls) == 0 {
-		a.w.closeAll(a.finish)
+		a.w.closeAll(a.finish, nil)
 		return nil
 	}
 	id := a.w.message()
@@ -52,7 +52,11 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
 		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
 	}
-	a.w.closeAll(a.finish)
+	var state *llm.ProviderState
+	if st.Turn.Metadata != nil {
+		state = st.Turn.Metadata.Parley.Provider
+	}
+	a.w.closeAll(a.finish, state)
 	return a.archiveSaid(ctx)
 }
 

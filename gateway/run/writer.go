@@ -135,8 +135,9 @@ func (w *writer) closeThought() {
 }
 
 // closeAll ends the messages that are being written. finish says why the
-// model ended the last one, if not because it was done.
-func (w *writer) closeAll(finish llm.Finish) {
+// model ended the last one, if not because it was done, and state what its
+// provider wants back with it.
+func (w *writer) closeAll(finish llm.Finish, state *llm.ProviderState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flushLocked()
@@ -145,8 +146,8 @@ func (w *writer) closeAll(finish llm.Finish) {
 		return
 	}
 	ev := chat.Event{Type: chat.TextEnd, MessageID: w.open}
-	if finish != "" {
-		ev.Metadata = &llm.Metadata{Parley: llm.Details{Finish: finish}}
+	if finish != "" || state != nil {
+		ev.Metadata = &llm.Metadata{Parley: llm.Details{Finish: finish, Provider: state}}
 	}
 	w.lease.Put(w.run, w.try, ev)
 	w.open = ""
