@@ -83,6 +83,9 @@ func (r *Remote) Name() string { return r.model }
 // "anthropic".
 func (r *Remote) Provider() string { return r.provider }
 
+// Host returns the host that is asked, with its port if it has one.
+func (r *Remote) Host() string { return r.host }
+
 // CloseIdleConnections closes the connections that no stream uses.
 func (r *Remote) CloseIdleConnections() { r.client.CloseIdleConnections() }
 
