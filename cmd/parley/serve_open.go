@@ -37,7 +37,19 @@ func openModel(s settings) (llm.Model, error) {
 	if s.Demo() {
 		return provider.Demo(provider.DemoOptions{}), nil
 	}
-	return provider.OpenAI(provider.OpenAIOptions{BaseURL: s.ModelURL, Key: string(s.ModelKey), Model: s.Model})
+	return openRemote(s)
+}
+
+// openRemote opens the model that the settings name.
+func openRemote(s settings) (*provider.Remote, error) {
+	name := s.ModelProvider
+	if name == "auto" {
+		name = ""
+	}
+	return provider.Open(name, provider.Options{
+		BaseURL: s.ModelURL, Key: string(s.ModelKey), Model: s.Model,
+		Reasoning: provider.Effort(s.ModelReasoning), MaxTokens: s.ModelMaxTokens,
+	})
 }
 
 // retrieval declares the tool that searches documents: a REST endpoint like

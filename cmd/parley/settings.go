@@ -21,10 +21,13 @@ type settings struct {
 	SecretKey secret // keys of the store's secrets, the newest first; empty for the file in Data
 	Redis     string // redis:// or rediss:// URL, empty for the in-process one
 
-	ModelURL     string
-	ModelKey     secret
-	Model        string // empty for the demo model
-	SystemPrompt string
+	ModelProvider  string // one of provider.Names, "demo", or "auto"
+	ModelURL       string
+	ModelKey       secret
+	Model          string // empty for the demo model
+	ModelReasoning string // off, low, medium, high, or empty for the provider's default
+	ModelMaxTokens int    // of one turn, 0 for what the provider has
+	SystemPrompt   string
 
 	AdminToken     secret // empty: one is to be made
 	PublicURL      string // empty: what each request says
@@ -76,8 +79,9 @@ type settings struct {
 	Drain         time.Duration
 }
 
-// Demo reports whether no model was named, so that the built-in one answers.
-func (s settings) Demo() bool { return s.Model == "" }
+// Demo reports whether the built-in model answers: it was asked for, or no
+// other was named.
+func (s settings) Demo() bool { return s.Model == "" || s.ModelProvider == "demo" }
 
 // A secret is a text that is never printed: fmt and slog show whether it is
 // set, and string(s) is the text.

@@ -228,7 +228,9 @@ func (l *loader) together(s settings, have map[string]given) {
 	if s.CommandsBurst < s.CommandsPerSecond {
 		l.fail(form("commands-burst"), "\"%d\" is less than the %d commands allowed each second", s.CommandsBurst, s.CommandsPerSecond)
 	}
-	if s.Model == "" && s.ModelURL != "" {
+	if s.Model == "" && s.ModelProvider != "auto" && s.ModelProvider != "demo" {
+		l.fail(form("model"), "is needed with %s: name a model of %s", form("model-provider"), s.ModelProvider)
+	} else if s.Model == "" && s.ModelURL != "" {
 		l.fail(form("model"), "is needed with %s: name a model of that server", form("model-url"))
 	} else if s.Model == "" && s.ModelKey != "" {
 		l.fail(form("model"), "is needed with a model key: name the model that it is for")

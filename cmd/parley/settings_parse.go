@@ -127,10 +127,15 @@ func storePath(v string) (string, error) {
 
 func modelURL(v string) (string, error) {
 	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || !isVersion(u.Query()) || u.Fragment != "" {
 		return "", errors.New("is not the base URL of a model server, such as http://localhost:11434/v1")
 	}
 	return v, nil
+}
+
+// isVersion reports whether a query is none, or that of Azure's addresses.
+func isVersion(q url.Values) bool {
+	return len(q) == 0 || len(q) == 1 && q.Has("api-version")
 }
 
 func keyText(v string) (string, error) {

@@ -1,6 +1,10 @@
 package main
 
-import "strings"
+import (
+	"strings"
+
+	"parley/llm/provider"
+)
 
 // A setting is one row of the table of settings: everything that is known of
 // it, for whoever reads, checks, prints or documents it.
@@ -100,13 +104,21 @@ func modelRows() []setting {
 	model := text("model", "name", "", "Model that answers, as its server calls it.",
 		func(s *settings) *string { return &s.Model }, oneLine)
 	model.shown = "the built-in demo"
-	addr := text("model-url", "url", "", "Base URL of a server with an OpenAI-compatible API.",
+	names := append(append([]string{"auto"}, provider.Names()...), "demo")
+	which := text("model-provider", strings.Join(names, "|"), "auto",
+		"Protocol of the model's server; openai is chat completions and all that is compatible, auto goes by the address.",
+		func(s *settings) *string { return &s.ModelProvider }, oneOf(names...))
+	addr := text("model-url", "url", "", "Base URL of the model's server.",
 		func(s *settings) *string { return &s.ModelURL }, optional(modelURL))
-	addr.shown, addr.url = "https://api.openai.com/v1", true
+	addr.shown, addr.url = "the provider's own, such as https://api.openai.com/v1", true
 	key := secretRow("model-key", "Key for the model's server; better given by environment or file.",
 		func(s *settings) *secret { return &s.ModelKey }, keyText)
 	return inGroup(groupModel, []setting{
-		model, addr, key, fileRow(key, "File that holds the model key."),
+		model, which, addr, key, fileRow(key, "File that holds the model key."),
+		text("model-reasoning", "off|low|medium|high", "", "How much the model thinks before it answers, for models that can; empty leaves it to the provider.",
+			func(s *settings) *string { return &s.ModelReasoning }, optional(oneOf("off", "low", "medium", "high"))),
+		number("model-max-tokens", "n", "0", "Longest that the model may write in one turn; 0 leaves it to the provider (8192 for anthropic).", 0, 1<<20,
+			func(s *settings) *int { return &s.ModelMaxTokens }),
 		text("system-prompt", "text", "", "Instructions that the model is given before every conversation.",
 			func(s *settings) *string { return &s.SystemPrompt }, anyText),
 	})
