@@ -30,6 +30,8 @@ func (a *answer) serve() {
 		writeError(a.w, a.req.Dialect, a.reply)
 	case !a.req.Stream && a.req.Dialect == OpenAI:
 		a.whole()
+	case !a.req.Stream && a.req.Dialect == Anthropic:
+		a.wholeAnthropic()
 	default:
 		a.stream()
 	}
@@ -109,6 +111,24 @@ func (a *answer) whole() {
 		"id": fmt.Sprintf("chatcmpl-%d", a.req.N), "object": "chat.completion", "model": a.req.Model,
 		"usage":   object{"prompt_tokens": u.Input, "completion_tokens": u.Output, "total_tokens": u.Total},
 		"choices": []any{object{"index": 0, "message": m, "finish_reason": a.finish()}},
+	})
+}
+
+// wholeAnthropic is whole for the Messages API.
+func (a *answer) wholeAnthropic() {
+	var content []any
+	if text := strings.Join(a.reply.Pieces, ""); text != "" {
+		content = append(content, object{"type": "text", "text": text})
+	}
+	for _, c := range a.calls() {
+		content = append(content, object{"type": "tool_use", "id": c.ID, "name": c.Name, "input": json.RawMessage(c.Arguments)})
+	}
+	reason := map[llm.Finish]string{llm.FinishLength: "max_tokens", llm.FinishRefused: "refusal", llm.FinishTools: "tool_use"}[a.finish()]
+	u := a.usage()
+	a.w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(a.w).Encode(object{
+		"id": fmt.Sprint("msg_", a.req.N), "type": "message", "role": "assistant", "model": a.req.Model, "content": content,
+		"stop_reason": cmp.Or(reason, "end_turn"), "usage": object{"input_tokens": u.Input, "output_tokens": u.Output},
 	})
 }
 

@@ -174,7 +174,12 @@ func (r *Request) readAnthropic() error {
 				out.Content += b.Text
 			}
 		}
-		if out.Content != "" || out.Role != "user" {
+		switch {
+		case out.Role == "assistant": // neighbours of one role are one
+			last := r.assistant()
+			last.Content += out.Content
+			last.Calls, last.Opaque = append(last.Calls, out.Calls...), append(last.Opaque, out.Opaque...)
+		case out.Content != "":
 			r.add(out)
 		}
 	}

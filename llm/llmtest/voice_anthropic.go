@@ -22,7 +22,7 @@ func event(name string, fields object) string {
 func (v *anthropicVoice) begin() string {
 	return event("message_start", object{"message": object{
 		"id": fmt.Sprint("msg_", v.n), "type": "message", "role": "assistant", "model": v.model, "content": []any{},
-		"stop_reason": nil, "usage": object{"output_tokens": 1},
+		"stop_reason": nil, "usage": object{"input_tokens": 0, "output_tokens": 1},
 	}})
 }
 
