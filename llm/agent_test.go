@@ -194,6 +194,39 @@ func TestBeginsWhereverTheConversationEnds(t *testing.T) {
 	}
 }
 
+// What a model gets wrong in a call it is told, and asked again.
+func TestTheModelIsToldOfCallsThatCannotBeMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		call llmtest.Call
+		says string
+	}{
+		"arguments that are not JSON":  {llmtest.Call{ID: "c1", Name: "nap", Arguments: `{"for":Ada}`}, "not a JSON object"},
+		"arguments that are no object": {llmtest.Call{ID: "c1", Name: "nap", Arguments: `["Ada"]`}, "not a JSON object"},
+		"a tool that was not offered":  {llmtest.Call{ID: "c1", Name: "snooze", Arguments: `{}`}, "snooze"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, m := model(t, llmtest.Sequence(llmtest.Use(c.call), llmtest.Use(napCall("c2", 0)), llmtest.Text("fine")))
+				made := 0
+				h := listen(t.Context(), &llm.Agent{Model: m}, question("nap"), tools.NewSet(nap(func(args) { made++ })))
+				if h.err != nil || h.text != "fine" || made != 1 || len(h.results) != 2 {
+					t.Fatalf("%q, %v, %d calls made, %d results", h.text, h.err, made, len(h.results))
+				}
+				if r := h.results[0]; !strings.Contains(r.Content, c.says) || r.Error == "" {
+					t.Errorf("result %+v", r)
+				}
+				for _, m := range srv.Requests()[1].Messages {
+					for _, call := range m.Calls {
+						if !llm.IsObject(call.Arguments) {
+							t.Errorf("the arguments go back as %s, which servers refuse", call.Arguments)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestTurnsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv, m := model(t, func(r llmtest.Request) llmtest.Reply {
@@ -455,6 +488,7 @@ func TestDescribe(t *testing.T) {
 		"auth":         {&llm.Error{Kind: llm.Auth}, "model_auth", "PARLEY_MODEL_KEY"},
 		"not found":    {&llm.Error{Kind: llm.NotFound}, "model_not_found", "PARLEY_MODEL_URL"},
 		"bad request":  {&llm.Error{Kind: llm.BadRequest}, "model_bad_request", "did not understand"},
+		"refused":      {&llm.Error{Kind: llm.Refused}, "model_refused", "Ask differently"},
 		"timeout":      {fmt.Errorf("run: %w", &llm.Error{Kind: llm.Timeout}), "model_timeout", "in time"},
 		"truncated":    {&llm.Error{Kind: llm.Truncated, Message: "the stream ended"}, "model_truncated", "What came is kept"},
 		"malformed":    {&llm.Error{Kind: llm.Malformed}, "model_malformed", "not an answer"},

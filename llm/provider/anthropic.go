@@ -81,6 +81,7 @@ func (anthropic) request(w *wire, req llm.Request) any {
 	case w.opts.Reasoning == EffortOff:
 		b["thinking"] = map[string]any{"type": "disabled"}
 	case budget > 0 && mayThink(messages):
+		req.Temperature = nil // thinking takes no other than its own
 		b["thinking"] = map[string]any{"type": "enabled", "budget_tokens": budget}
 		longest += budget // which counts towards it
 	}
@@ -94,7 +95,7 @@ func (anthropic) request(w *wire, req llm.Request) any {
 			b["tool_choice"] = map[string]string{"type": "none"}
 		}
 	}
-	if req.Temperature != nil && b["thinking"] == nil { // thinking takes no other than its own
+	if req.Temperature != nil {
 		b["temperature"] = *req.Temperature
 	}
 	return b
