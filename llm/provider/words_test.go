@@ -31,3 +31,31 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 }
+
+func TestRetryAfterByLimits(t *testing.T) {
+	for name, c := range map[string]struct {
+		header map[string]string
+		want   time.Duration
+	}{
+		"the one that is used up": {map[string]string{
+			"Anthropic-Ratelimit-Requests-Remaining": "0", "Anthropic-Ratelimit-Requests-Reset": "2000-01-01T00:00:30Z",
+			"Anthropic-Ratelimit-Tokens-Remaining": "50", "Anthropic-Ratelimit-Tokens-Reset": "2000-01-01T00:05:00Z",
+		}, 30 * time.Second},
+		"in durations":               {map[string]string{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "6m0s"}, 6 * time.Minute},
+		"none is used up":            {map[string]string{"X-Ratelimit-Remaining-Tokens": "9", "X-Ratelimit-Reset-Tokens": "6m0s"}, 0},
+		"Retry-After is asked first": {map[string]string{"Retry-After": "3", "X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "6m0s"}, 3 * time.Second},
+		"a time gone by":             {map[string]string{"Anthropic-Ratelimit-Tokens-Remaining": "0", "Anthropic-Ratelimit-Tokens-Reset": "1999-01-01T00:00:00Z"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := http.Header{}
+				for k, v := range c.header {
+					h.Set(k, v)
+				}
+				if got := retryAfter(h); got != c.want {
+					t.Errorf("%v, want %v", got, c.want)
+				}
+			})
+		})
+	}
+}
