@@ -13,60 +13,57 @@ import (
 	"strings"
 )
 
-// do sends a request that is complete but for its credential. A token that
-// the service does not accept is renewed, and the request is sent once more if
-// that is harmless. It returns a Result only if nothing was sent.
-func (x *exchange) do(req *http.Request, auth string) (*http.Response, *Result, error) {
+// settle finds the credential that a request is to be sent with, if it names
+// one, so that it is known whose answers come. It returns a Result if nothing
+// can be sent.
+func (x *exchange) settle(req *http.Request, auth string) *Result {
+	x.want, x.credential = nil, ""
 	if auth == "" {
-		resp, err := x.client.Do(req)
-		return resp, nil, err
+		return nil
 	}
 	c, failed := x.credentialFor(req, auth)
 	if failed != nil {
-		return nil, failed, nil
+		return failed
 	}
 	w := x.credentials.want(c, "")
 	if c.Personal() {
 		w.key.Person = x.call.Person
 	}
-	x.credential = w.id()
-	t, failed := x.authorise(req, w)
-	if failed != nil {
-		return nil, failed, nil
-	}
-	resp, err := x.client.Do(req)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || c.Kind != OAuth2 {
-		return resp, nil, err
-	}
-	w.refused = t.Version
-	return x.doAgain(req, resp, w)
+	x.want, x.credential = &w, w.id()
+	return nil
 }
 
-// doAgain renews a token that was not accepted. What may not be sent twice
-// keeps its answer, and the next call has the new token.
-func (x *exchange) doAgain(req *http.Request, resp *http.Response, w want) (*http.Response, *Result, error) {
+// sign puts the credential that was settled into a request.
+func (x *exchange) sign(req *http.Request) *Result {
+	if x.want == nil {
+		return nil
+	}
+	t, failed := x.authorise(req, *x.want)
+	x.token = t.Version
+	return failed
+}
+
+// renewed returns the request with a new token in the place of one that was
+// not accepted, nil if there is none to be had or the request may not be sent
+// twice; then the next call has the new token.
+func (x *exchange) renewed(req *http.Request, r *reply) *http.Request {
+	if x.want == nil || x.want.c.Kind != OAuth2 || r.err != nil || r.answer.status != http.StatusUnauthorized {
+		return nil
+	}
+	w := *x.want
+	w.refused = x.token
 	if x.spec.Effect == Unsafe {
 		_, err := w.token(x.ctx)
 		if err != nil && !errors.Is(err, errNotConnected) {
 			x.credentials.log().WarnContext(x.ctx, "a token was not accepted and could not be renewed", "credential", w.c.Name, "err", err)
 		}
-		return resp, nil, nil
+		return nil
 	}
 	again := req.Clone(x.ctx)
-	if req.GetBody != nil {
-		var err error
-		if again.Body, err = req.GetBody(); err != nil {
-			return resp, nil, nil
-		}
+	if _, x.denied = x.authorise(again, w); x.denied != nil {
+		return nil
 	}
-	if _, failed := x.authorise(again, w); failed != nil {
-		resp.Body.Close()
-		return nil, failed, nil
-	}
-	resp.Body.Close()
-	x.out.Requests++
-	resp, err := x.client.Do(again)
-	return resp, nil, err
+	return again
 }
 
 // credentialFor returns the credential of that name if it may be sent with
@@ -123,7 +120,7 @@ func (x *exchange) authorise(req *http.Request, w want) (t Token, failed *Result
 		res := fail("there is no access with the credential "+w.c.Name+": "+none.Reason, "Calling again later may help."+x.done())
 		return t, &res
 	case x.ctx.Err() != nil:
-		return t, x.broken(context.Cause(x.ctx))
+		return t, x.broken(&reply{err: context.Cause(x.ctx)})
 	}
 	return t, x.unreadable(w.c.Name, err)
 }

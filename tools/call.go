@@ -16,24 +16,24 @@ import (
 // [Endpoint.Validate].
 //
 // A tool that names a [Credential] needs a [Registry], which has them.
-func (e Endpoint) Tool(client *Client) (Tool, error) { return e.tool(client, nil) }
-
-func (e Endpoint) tool(client *Client, credentials *Credentials) (Tool, error) {
-	if err := e.Validate(); err != nil {
-		return nil, err
-	}
-	p, err := e.compile()
+func (e Endpoint) Tool(client *Client) (Tool, error) {
+	p, err := e.valid()
 	if err != nil {
 		return nil, err
 	}
+	return e.planned(p, client, nil), nil
+}
+
+// planned returns the endpoint as a tool with that plan.
+func (e Endpoint) planned(p *plan, client *Client, credentials *Credentials) *endpointTool {
 	if client == nil {
 		client = NewClient(ClientOptions{})
 	}
 	return &endpointTool{
-		plan: p, client: client, credentials: credentials, spec: e.spec(p), redactor: e.redactor(),
+		plan: p, client: client, credentials: credentials, spec: e.spec(p), redactor: e.redactor(), traffic: newTraffic(&e),
 		timeout: time.Duration(cmp.Or(e.TimeoutMs, DefaultTimeoutMs)) * time.Millisecond,
 		limit:   cmp.Or(e.MaxBytes, DefaultMaxBytes), tokens: cmp.Or(e.MaxTokens, DefaultMaxTokens),
-	}, nil
+	}
 }
 
 // spec describes the endpoint. Of several requests it names the one that may
@@ -73,6 +73,7 @@ type endpointTool struct {
 	credentials *Credentials // nil for none
 
 	redactor redactor
+	traffic  *traffic
 	timeout  time.Duration // of a call
 	limit    int           // bytes of an answer
 	tokens   int           // of a result
@@ -91,6 +92,7 @@ func (t *endpointTool) Call(ctx context.Context, call Call) (Result, error) {
 	if ctx.Err() != nil {
 		return Result{}, fmt.Errorf("tools: call %s: %w", t.spec.Name, ctx.Err())
 	}
+	r.out.Cache, r.out.AgeMs = r.provenance()
 	r.out.LatencyMs = time.Since(began).Milliseconds()
 	r.out.Failed, r.out.Reason = res.Failed, res.Outcome.Reason
 	res.Outcome = r.out
@@ -105,8 +107,19 @@ type exchange struct {
 	began time.Time
 	out   Outcome
 
-	redactor   redactor // the endpoint's, and that of every credential that was used
-	credential string   // identifies the last credential that was used and whose it is, without a secret; "" for none
+	redactor redactor // the endpoint's, and that of every credential that was used
+
+	// credential identifies the credential that the requests carry besides the
+	// declared headers and query and whose it is, without a secret; empty for
+	// none: an answer that was kept for one is never another's.
+	credential string
+	want       *want   // that credential
+	token      int64   // version of the token of it that was sent
+	denied     *Result // instead of an answer: there is no token any more
+
+	earlier int          // requests that have been answered with success
+	doubt   bool         // one that may have changed something had no whole answer
+	sources []provenance // where the answers came from
 }
 
 func (x *exchange) run() Result {

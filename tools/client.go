@@ -33,6 +33,17 @@ type ClientOptions struct {
 	MaxHeader     int64         // bytes of an answer's headers; zero means 32 KiB
 	UserAgent     string        // zero means "Parley"
 
+	Retries int            // of a tool's request that may be made again: zero means 2, negative none
+	Backoff time.Duration  // bound of the time before the first of them: zero means 200 ms
+	Breaker BreakerOptions // when a tool leaves a host alone
+
+	// Cache keeps answers of tools, Locker has replicas ask a service once;
+	// nil means none. MaxEntry is how many bytes an answer may have to be
+	// kept, headers included; zero means 256 KiB.
+	Cache    Cache
+	Locker   Locker
+	MaxEntry int
+
 	// Resolver resolves names; nil means the system's.
 	Resolver *net.Resolver
 
@@ -50,6 +61,16 @@ type ClientOptions struct {
 type Client struct {
 	http      *http.Client
 	userAgent string
+
+	// What tools' requests share: see [exchange.attempts].
+	retries  int
+	backoff  time.Duration
+	breaker  BreakerOptions
+	budget   *retryBudget
+	cache    Cache
+	locker   Locker
+	maxEntry int
+	flights  flights
 }
 
 // NewClient returns a client with the limits of opts.
@@ -57,6 +78,9 @@ func NewClient(opts ClientOptions) *Client {
 	timeout := cmp.Or(opts.Timeout, 2*time.Minute)
 	return &Client{
 		userAgent: cmp.Or(opts.UserAgent, "Parley"),
+		retries:   max(cmp.Or(opts.Retries, 2), 0), backoff: cmp.Or(opts.Backoff, 200*time.Millisecond),
+		breaker: opts.Breaker, budget: newRetryBudget(),
+		cache: opts.Cache, locker: opts.Locker, maxEntry: cmp.Or(opts.MaxEntry, 256<<10),
 		http: &http.Client{
 			Timeout:       max(timeout, 0),
 			CheckRedirect: checkRedirect,

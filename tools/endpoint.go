@@ -20,6 +20,10 @@ const (
 	DefaultMaxBytes  = 256 << 10
 	MaxMaxBytes      = 4 << 20
 
+	DefaultConcurrency = 16
+	MaxConcurrency     = 1000
+	MaxMaxAgeMs        = 24 * 60 * 60 * 1000
+
 	maxSteps   = 8
 	maxMembers = 64 // of a request's query, headers, picks
 	maxText    = 8 << 10
@@ -75,6 +79,7 @@ type Endpoint struct {
 	Approval  Approval `json:"approval,omitempty"`  // auto, ask or never; empty means auto for what is safe, else ask
 	TimeoutMs int      `json:"timeoutMs,omitempty"` // of a whole call; zero means 15,000
 	MaxBytes  int      `json:"maxBytes,omitempty"`  // of an answer as it is read; zero means 262,144
+	AttemptMs int      `json:"attemptMs,omitempty"` // of one HTTP request, after which a repeatable one is made again; zero means timeoutMs
 	MaxTokens int      `json:"maxTokens,omitempty"` // of what the model is given of it, about; zero means the operator's default, 8,000
 	Select    string   `json:"select,omitempty"`    // JSON Pointer to the part of the answer that matters
 	JQ        string   `json:"jq,omitempty"`        // instead of Select: a jq expression that makes of the answer what matters
@@ -82,7 +87,17 @@ type Endpoint struct {
 
 	Disabled bool `json:"disabled,omitempty"` // kept, but neither offered nor called
 
+	Concurrency int      `json:"concurrency,omitempty"` // requests at the same time, on each replica; zero means 16
+	Cache       *Caching `json:"cache,omitempty"`       // nil means as the service's answers say
+
 	Import *Import `json:"import,omitempty"` // where it was imported from, nil if it was declared by hand
+}
+
+// Caching says what is kept of the answers to GET and HEAD. By itself that is
+// what the service says with Cache-Control, Expires, ETag and Last-Modified.
+type Caching struct {
+	Off      bool `json:"off,omitempty"`      // nothing is
+	MaxAgeMs int  `json:"maxAgeMs,omitempty"` // how long an answer is fresh that does not say so
 }
 
 // An Import says which operation of which document an [Endpoint] was made

@@ -12,11 +12,12 @@ import (
 )
 
 // Renew returns next, an endpoint made anew from its document, with what the
-// owner has set on old: headers, secret query, credential, limits, effect,
+// owner has set on old: headers, secret query, credential, limits, cache, effect,
 // approval, select, sources and whether it is disabled. A secret stays with the origin
 // that it was given for, and a credential is not taken to another: lost names
 // those that next's origin must be given again. Both have no steps.
 func Renew(old, next Endpoint) (e Endpoint, lost []string) {
+	next.AttemptMs, next.Concurrency, next.Cache = cmp.Or(next.AttemptMs, old.AttemptMs), cmp.Or(next.Concurrency, old.Concurrency), cmp.Or(next.Cache, old.Cache)
 	next.TimeoutMs, next.MaxBytes = cmp.Or(next.TimeoutMs, old.TimeoutMs), cmp.Or(next.MaxBytes, old.MaxBytes)
 	next.Effect, next.Disabled = cmp.Or(next.Effect, old.Effect), old.Disabled
 	next.Approval = cmp.Or(next.Approval, old.Approval)

@@ -50,3 +50,10 @@ func TestFetch(t *testing.T) {
 		t.Errorf("stopped: %v", err)
 	}
 }
+
+func TestRenewKeepsHowAToolIsCalled(t *testing.T) {
+	old := tools.Endpoint{AttemptMs: 1000, Concurrency: 3, Cache: &tools.Caching{MaxAgeMs: 5000}}
+	if e, _ := tools.Renew(old, tools.Endpoint{}); e.AttemptMs != 1000 || e.Concurrency != 3 || e.Cache == nil || e.Cache.MaxAgeMs != 5000 {
+		t.Errorf("%+v", e)
+	}
+}

@@ -44,6 +44,26 @@ type planPick struct {
 // Validate reports what is wrong with the endpoint: a [*FieldError], or
 // several joined.
 func (e Endpoint) Validate() error {
+	_, err := e.valid()
+	return err
+}
+
+// valid returns the plan of an endpoint that has no fault.
+func (e *Endpoint) valid() (*plan, error) {
+	p, err := e.usable()
+	if p == nil {
+		return nil, err
+	}
+	if _, bad := p.params.compiled(); bad != nil {
+		err = errors.Join(err, faultf("parameters", "%v", bad))
+	}
+	return p, err
+}
+
+// usable is valid, but for a schema that cannot be compiled. That is looked at
+// when an endpoint is registered, and costs too much to be looked at each time
+// that it is read.
+func (e *Endpoint) usable() (*plan, error) {
 	var faults []error
 	fault := func(bad bool, field, format string, args ...any) {
 		if bad {
@@ -57,6 +77,9 @@ func (e Endpoint) Validate() error {
 	fault(slices.ContainsFunc(e.Tags, func(t string) bool { return len(t) > maxTag }), "tags", "must not be longer than %d bytes each", maxTag)
 	fault(e.TimeoutMs < 0 || e.TimeoutMs > MaxTimeoutMs, "timeoutMs", "must be between 1 and %d, or 0 for %d", MaxTimeoutMs, DefaultTimeoutMs)
 	fault(e.MaxBytes < 0 || e.MaxBytes > MaxMaxBytes, "maxBytes", "must be between 1 and %d, or 0 for %d", MaxMaxBytes, DefaultMaxBytes)
+	fault(e.AttemptMs < 0 || e.AttemptMs > MaxTimeoutMs, "attemptMs", "must be between 1 and %d, or 0 for timeoutMs", MaxTimeoutMs)
+	fault(e.Concurrency < 0 || e.Concurrency > MaxConcurrency, "concurrency", "must be between 1 and %d, or 0 for %d", MaxConcurrency, DefaultConcurrency)
+	fault(e.Cache != nil && (e.Cache.MaxAgeMs < 0 || e.Cache.MaxAgeMs > MaxMaxAgeMs), "cache.maxAgeMs", "must be between 1 and %d, or 0 for none", MaxMaxAgeMs)
 	fault(!slices.Contains([]Effect{"", Safe, Idempotent, Unsafe}, e.Effect), "effect", "must be safe, idempotent or unsafe")
 	fault(e.MaxTokens < 0 || e.MaxTokens > MaxMaxTokens, "maxTokens", "must be between 1 and %d, or 0 for %d", MaxMaxTokens, DefaultMaxTokens)
 	fault(!slices.Contains([]Approval{"", ApprovalAuto, ApprovalAsk, ApprovalNever}, e.Approval), "approval", "must be auto, ask or never")
@@ -66,10 +89,11 @@ func (e Endpoint) Validate() error {
 	if err := e.unmasked(); err != nil {
 		faults = append(faults, err)
 	}
-	if _, err := e.compile(); err != nil {
+	p, err := e.compile()
+	if err != nil {
 		faults = append(faults, err)
 	}
-	return errors.Join(faults...)
+	return p, errors.Join(faults...)
 }
 
 // compile returns the endpoint's plan or a [*FieldError].
@@ -79,7 +103,7 @@ func (e *Endpoint) compile() (*plan, error) {
 	if len(e.Parameters) > MaxEndpoint {
 		return nil, faultf("parameters", "must not be larger than %d bytes", MaxEndpoint)
 	}
-	if p.params, err = compileSchema(e.Parameters); err != nil {
+	if p.params, err = readSchema(e.Parameters); err != nil {
 		return nil, faultf("parameters", "%v", err)
 	}
 	if p.sel, err = parsePointer(e.Select); err != nil {
@@ -92,9 +116,14 @@ func (e *Endpoint) compile() (*plan, error) {
 		return nil, faultf("jq", "%v", err)
 	}
 	if len(e.Steps) == 0 {
-		return p, e.compileSingle(p)
+		err = e.compileSingle(p)
+	} else {
+		err = e.compileSteps(p)
 	}
-	return p, e.compileSteps(p)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func (e *Endpoint) compileSingle(p *plan) error {

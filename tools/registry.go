@@ -48,19 +48,24 @@ type Registry struct {
 
 	MaxTokens int          // of a result, where an endpoint does not say; zero means 8,000
 	Files     Files        // where answers are kept that are no text; nil means nowhere
+	Versions  Versions     // nil means that each set is read from the store
+	Observer  Observer     // told of every call; nil means nobody
 	Max       int          // registered endpoints in a set, by name; zero means 2,000
 	Log       *slog.Logger // nil means slog.Default()
 
 	mu       sync.Mutex
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
 	finder   *finder           // of the latest set
+	latest   latest
+	untold   bool // of a change that was made here
 	fallback *Client
 }
 
-// Set returns the tools as they are at this moment. It reads the store, so
-// that every replica sees every change at its next run. An endpoint that
-// cannot be compiled is logged and left out, as is one that has come to have
-// a built-in's name. If the store fails, so does Set.
+// Set returns the tools as they are at this moment. It reads the store if the
+// tools have another version than before, so that every replica sees every
+// change at its next run. An endpoint that cannot be compiled is logged and
+// left out, as is one that has come to have a built-in's name. If the store
+// fails, so does Set.
 func (r *Registry) Set(ctx context.Context) (*Set, error) {
 	var all []Tool
 	for _, supplier := range r.Suppliers {
@@ -74,6 +79,20 @@ func (r *Registry) Set(ctx context.Context) (*Set, error) {
 	if r.Endpoints == nil {
 		return r.set(all), nil
 	}
+	now, err := r.registered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if now.set != nil && len(r.Suppliers) == 0 {
+		return now.set, nil
+	}
+	set := r.set(append(all, now.tools...))
+	r.made(now, set)
+	return set, nil
+}
+
+// read returns the endpoints that the store has now, as tools.
+func (r *Registry) read(ctx context.Context) ([]Tool, error) {
 	stored, err := r.Endpoints.Endpoints(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("tools: read endpoints: %w", err)
@@ -83,7 +102,7 @@ func (r *Registry) Set(ctx context.Context) (*Set, error) {
 		r.log().WarnContext(ctx, "too many tools, the rest is left out", "stored", len(stored), "max", most)
 		stored = stored[:most]
 	}
-	return r.set(append(all, r.compile(ctx, stored)...)), nil
+	return r.compile(ctx, stored), nil
 }
 
 // Most returns how many registered endpoints a set can have.
@@ -93,6 +112,7 @@ func (r *Registry) Most() int { return cmp.Or(r.Max, 2000) }
 // are found by is used again.
 func (r *Registry) set(ts []Tool) *Set {
 	s := NewSet(ts...)
+	s.observer = r.Observer
 	s.pinned = make(map[string]bool, len(r.Builtins))
 	for _, t := range r.Builtins {
 		s.pinned[t.Spec().Name] = true
@@ -140,11 +160,13 @@ func (r *Registry) tool(e Endpoint) (Tool, error) {
 	if r.builtin(e.Name) {
 		return nil, ErrBuiltin
 	}
-	t, err := e.tool(r.client(), r.Credentials)
-	if et, ok := t.(*endpointTool); ok && err == nil {
-		et.files, et.tokens = r.Files, cmp.Or(e.MaxTokens, r.MaxTokens, DefaultMaxTokens)
+	p, err := e.usable()
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	t := e.planned(p, r.client(), r.Credentials)
+	t.files, t.tokens = r.Files, cmp.Or(e.MaxTokens, r.MaxTokens, DefaultMaxTokens)
+	return t, nil
 }
 
 // revision identifies an endpoint as it is stored.
@@ -178,6 +200,7 @@ func (r *Registry) Put(ctx context.Context, e Endpoint) (Endpoint, error) {
 	if err := r.Endpoints.PutEndpoint(ctx, e); err != nil {
 		return Endpoint{}, fmt.Errorf("tools: put endpoint %s: %w", e.Name, err)
 	}
+	r.tell(ctx)
 	return e, nil
 }
 
@@ -205,6 +228,7 @@ func (r *Registry) Delete(ctx context.Context, name string) error {
 	if err := r.Endpoints.DeleteEndpoint(ctx, name); err != nil {
 		return fmt.Errorf("tools: delete %q: %w", name, err)
 	}
+	r.tell(ctx)
 	return nil
 }
 

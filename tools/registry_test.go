@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -268,4 +270,62 @@ func TestSuppliedToolsGiveWay(t *testing.T) {
 	if _, err := r.Set(t.Context()); err == nil {
 		t.Error("a supplier that fails is as good as one without tools")
 	}
+}
+
+// A counted store counts how often it is read whole.
+type countedStore struct {
+	toolstest.Store
+	reads int
+}
+
+func (s *countedStore) Endpoints(ctx context.Context) ([]tools.Endpoint, error) {
+	s.reads++
+	return s.Store.Endpoints(ctx)
+}
+
+func TestRegistryReadsTheStoreWhenSomethingHasChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		store, v := &countedStore{}, &versions{}
+		here := &tools.Registry{Endpoints: store, Versions: v}
+		there := &tools.Registry{Endpoints: store, Versions: v}
+		check := func(want string, reads int) {
+			t.Helper()
+			for range 5 {
+				if set, err := there.Set(ctx); err != nil || listed(set) != want {
+					t.Fatalf("set %q, %v, want %q", listed(set), err, want)
+				}
+			}
+			if store.reads != reads {
+				t.Errorf("the store was read %d times, want %d", store.reads, reads)
+			}
+		}
+		check("", 1)
+		if _, err := here.Put(ctx, get(t, "https://api.example", "/")); err != nil {
+			t.Fatal(err)
+		}
+		check("t", 2)
+		if err := here.Delete(ctx, "t"); err != nil {
+			t.Fatal(err)
+		}
+		check("", 3)
+		v.away = true
+		e := get(t, "https://api.example", "/")
+		if _, err := here.Put(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+		check("t", 8) // while nobody can say whether there was a change, it is looked
+		if err := here.Delete(ctx, "t"); err != nil {
+			t.Fatal(err)
+		}
+		v.away = false
+		if _, err := here.Set(ctx); err != nil { // by which the others are told
+			t.Fatal(err)
+		}
+		check("", 10)
+
+		_ = store.PutEndpoint(ctx, e) // by who tells nobody
+		time.Sleep(11 * time.Second)
+		check("t", 11)
+	})
 }

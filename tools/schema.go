@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -21,7 +22,7 @@ const (
 
 // A schema checks a tool's arguments. All methods may be called concurrently.
 type schema struct {
-	compiled *jsonschema.Schema
+	compiled func() (*jsonschema.Schema, error) // when it is first needed: it costs more than all the rest of a tool
 	props    map[string]json.RawMessage
 	open     bool // it may declare parameters elsewhere than in properties
 }
@@ -37,6 +38,15 @@ func (refuseLoader) Load(string) (any, error) {
 // compileSchema compiles a JSON Schema of type object, draft 2020-12 unless
 // it says otherwise. References must stay inside it.
 func compileSchema(raw json.RawMessage) (*schema, error) {
+	s, err := readSchema(raw)
+	if err == nil {
+		_, err = s.compiled()
+	}
+	return s, err
+}
+
+// readSchema is compileSchema, but for faults that only compiling finds.
+func readSchema(raw json.RawMessage) (*schema, error) {
 	if len(raw) == 0 {
 		raw = json.RawMessage(noParameters)
 	}
@@ -52,9 +62,7 @@ func compileSchema(raw json.RawMessage) (*schema, error) {
 		return nil, errors.New(`must have "type": "object"`)
 	}
 	s := &schema{open: isOpen(root), props: map[string]json.RawMessage{}}
-	if s.compiled, err = compile(doc); err != nil {
-		return nil, fmt.Errorf("is no valid JSON Schema: %s", oneLine(strings.ReplaceAll(err.Error(), schemaURL, ""), 300))
-	}
+	s.compiled = sync.OnceValues(func() (*jsonschema.Schema, error) { return compile(raw) })
 	if props, ok := (pointer{"properties"}).find(raw); ok && json.Unmarshal(props, &s.props) != nil {
 		return nil, errors.New(`must have an object as "properties"`)
 	}
@@ -63,12 +71,19 @@ func compileSchema(raw json.RawMessage) (*schema, error) {
 
 const schemaURL = "parley:///parameters"
 
-func compile(doc any) (compiled *jsonschema.Schema, err error) {
+func compile(raw json.RawMessage) (compiled *jsonschema.Schema, err error) {
 	defer func() {
 		if p := recover(); p != nil { // it is foreign code on foreign input
 			err = errors.New("it cannot be compiled")
 		}
+		if err != nil {
+			err = fmt.Errorf("is no valid JSON Schema: %s", oneLine(strings.ReplaceAll(err.Error(), schemaURL, ""), 300))
+		}
 	}()
+	doc, err := decodeJSON(raw)
+	if err != nil {
+		return nil, err
+	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(refuseLoader{})
@@ -150,8 +165,9 @@ func Check(raw, value json.RawMessage) error {
 	if err != nil {
 		return nil
 	}
+	compiled, _ := s.compiled() // it has been
 	var e *jsonschema.ValidationError
-	if !errors.As(s.compiled.Validate(doc), &e) {
+	if !errors.As(compiled.Validate(doc), &e) {
 		return nil
 	}
 	for len(e.Causes) > 0 {
@@ -172,8 +188,12 @@ func (s *schema) faults(args map[string]any) []string {
 			faults = append(faults, fmt.Sprintf("there is no parameter %q%s", oneLine(name, 80), s.listed()))
 		}
 	}
+	compiled, err := s.compiled()
+	if err != nil {
+		return append(faults, "the tool's parameters are declared by what "+err.Error())
+	}
 	var invalid *jsonschema.ValidationError
-	if errors.As(s.compiled.Validate(args), &invalid) {
+	if errors.As(compiled.Validate(args), &invalid) {
 		faults = append(faults, s.leaves(invalid)...)
 	}
 	slices.Sort(faults)

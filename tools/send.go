@@ -4,43 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 )
 
-// send makes one request. It returns a Result only if that is the end.
+// send makes one request, or has it answered from the cache. It returns a
+// Result only if that is the end.
 func (x *exchange) send(step planStep, vs values, extra map[string]any, last bool) (answer, *Result) {
 	req, err := step.request.build(x.ctx, vs, extra)
 	if err != nil {
 		res := fail("the request could not be made: "+err.Error(), "Nothing was sent. Call again with other arguments.")
 		return answer{}, &res
 	}
-	x.mark(req, step, last)
-	x.out.Method, x.out.Host, x.out.Status = req.Method, req.URL.Host, 0
-	x.out.Requests++
-	resp, failed, err := x.do(req, step.request.auth)
-	if failed != nil {
-		x.out.Requests-- // it was not sent
+	if failed := x.settle(req, step.request.auth); failed != nil {
 		return answer{}, failed
 	}
-	if err != nil {
-		return answer{}, x.broken(err)
+	key, keep := x.keyOf(req) // without the credential itself, of which there may be a new token tomorrow
+	x.mark(req, step, last)
+	x.out.Method, x.out.Host, x.out.Status = req.Method, req.URL.Host, 0
+	if failed := x.sign(req); failed != nil {
+		return answer{}, failed
 	}
-	defer resp.Body.Close()
-	x.out.Status = resp.StatusCode
-	a, err := readAnswer(resp, x.limit)
-	x.out.Bytes += a.wire
-	x.out.Cut = x.out.Cut || a.cut
-	if err != nil && !a.cut {
-		return a, x.broken(err)
+	var r reply
+	if keep {
+		r = x.cached(req, key)
+	} else {
+		r = x.attempts(req)
+		x.came("", 0)
+		x.changed(req, &r)
 	}
-	// What lies behind the limit is not drained: closing ends the connection.
-	if !a.ok() {
-		return a, x.refused(&a)
+	x.out.Status = r.answer.status
+	if x.denied != nil {
+		return answer{}, x.denied
 	}
-	return a, nil
+	if r.err != nil {
+		return r.answer, x.broken(&r)
+	}
+	if !r.answer.ok() {
+		return r.answer, x.refused(&r)
+	}
+	x.earlier++
+	return r.answer, nil
 }
 
 // mark sets the headers by which a service can tell calls apart. Each request
@@ -59,48 +65,52 @@ func (x *exchange) mark(req *http.Request, step planStep, last bool) {
 }
 
 // broken is the Result of a request without a whole answer.
-func (x *exchange) broken(err error) *Result {
-	reason, advice := Reason(err), "The service may be down; calling again later may help."
+func (x *exchange) broken(r *reply) *Result {
+	reason, advice := Reason(r.err), "The service may be down; calling again later may help."
 	var refused *RefusedError
 	var redirect *RedirectError
+	var paused *pausedError
+	var crowded *crowdedError
 	switch {
-	case errors.As(err, &refused), errors.As(err, &redirect):
+	case errors.As(r.err, &paused):
+		x.out.Breaker = "open"
+		reason, advice = paused.Error(), paused.advice()
+	case errors.As(r.err, &crowded):
+		reason, advice = crowded.Error(), "Nothing was sent. Call again later."
+	case errors.As(r.err, &refused), errors.As(r.err, &redirect):
 		advice = "Other arguments will not change that: tell the user."
-	case errors.Is(x.ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(r.err, context.DeadlineExceeded) && errors.Is(x.ctx.Err(), context.DeadlineExceeded):
 		reason = fmt.Sprintf("there was no whole answer within %s", x.timeout)
 	}
-	if x.spec.Effect != Safe && !unsent(err) {
+	if x.spec.Effect != Safe && (r.sent || x.doubt) {
 		advice += " It is not known whether the request took effect."
 	}
 	res := fail(reason, advice+x.done())
 	return &res
 }
 
-// unsent reports whether a request failed before anything of it was sent.
-func unsent(err error) bool {
-	var dns *net.DNSError
-	var op *net.OpError
-	return errors.As(err, &dns) || errors.As(err, &op) && op.Op == "dial"
-}
-
 // done says that earlier requests of the call may have changed something.
 func (x *exchange) done() string {
-	if x.spec.Effect == Safe || x.out.Requests < 2 {
+	if x.spec.Effect == Safe || x.earlier == 0 {
 		return ""
 	}
 	return " Earlier requests of this tool have been carried out."
 }
 
 // refused is the Result of an answer whose status is no success.
-func (x *exchange) refused(a *answer) *Result {
+func (x *exchange) refused(r *reply) *Result {
+	a := &r.answer
 	reason := strings.TrimSpace(fmt.Sprintf("status %d %s", a.status, http.StatusText(a.status)))
 	a.body = []byte(x.redactor.text(string(a.body), a.cut)) // before a message is cut out of it
 	if m := x.redactor.text(a.message(), false); m != "" {
 		reason += ": " + m
 	}
 	advice := adviceFor(a.status)
-	if s, err := strconv.Atoi(a.retry); err == nil && s > 0 {
-		advice += fmt.Sprintf(" The service asks to wait %d s.", s)
+	if wait := retryAfter(a.retry, r.received); wait > 0 {
+		advice += fmt.Sprintf(" The service asks to wait %d s.", int(math.Ceil(wait.Seconds())))
+	}
+	if x.spec.Effect != Safe && x.doubt {
+		advice += " It is not known whether an earlier attempt took effect."
 	}
 	res := fail(reason, advice+x.done())
 	return &res

@@ -5,14 +5,16 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // A Set is the tools that one run may use. It does not change.
 type Set struct {
-	byName map[string]Tool
-	specs  []Spec // by name
-	pinned map[string]bool
-	finder *finder
+	byName   map[string]Tool
+	specs    []Spec // by name
+	pinned   map[string]bool
+	finder   *finder
+	observer Observer // nil for none
 }
 
 // NewSet returns a set of ts; of two with one name the later wins.
@@ -60,6 +62,7 @@ func (s *Set) Call(ctx context.Context, call Call) (res Result) {
 	if t == nil {
 		return Failure("there is no tool named %q", call.Name)
 	}
+	defer s.observe(ctx, call.Name, time.Now(), &res)
 	defer func() {
 		if p := recover(); p != nil {
 			res = Failure("the tool %s broke down", call.Name)
@@ -73,6 +76,17 @@ func (s *Set) Call(ctx context.Context, call Call) (res Result) {
 		res.Content = "(the tool returned nothing)"
 	}
 	return res
+}
+
+// observe tells of a call that has ended: not of one that was stopped, or that
+// waits for a person.
+func (s *Set) observe(ctx context.Context, name string, began time.Time, res *Result) {
+	if s.observer == nil || ctx.Err() != nil || res.Ask != nil {
+		return
+	}
+	o := res.Outcome
+	o.Failed = res.Failed
+	s.observer.Observe(name, time.Since(began), o)
 }
 
 // Failure returns the Result of a call that failed for the reason given.

@@ -136,7 +136,11 @@ type Outcome struct {
 	Host      string `json:"host,omitempty"`
 	Status    int    `json:"status,omitempty"` // HTTP status of the last answer, 0 if there was none
 	LatencyMs int64  `json:"latencyMs"`
-	Requests  int    `json:"requests,omitempty"` // HTTP requests made, steps included
+	Requests  int    `json:"requests,omitempty"` // HTTP requests made, steps and retries included
+	Retries   int    `json:"retries,omitempty"`  // of those, made because one before had failed
+	Breaker   string `json:"breaker,omitempty"`  // "open" if the call was not made because the service has been failing
+	Cache     string `json:"cache,omitempty"`    // see [CacheHit]; empty if the service was asked
+	AgeMs     int64  `json:"ageMs,omitempty"`    // of what came from the cache
 	Bytes     int64  `json:"bytes,omitempty"`    // of the answers' bodies as read
 	Cut       bool   `json:"cut,omitempty"`      // the content was cut to the size cap
 	Failed    bool   `json:"failed,omitempty"`
@@ -144,6 +148,13 @@ type Outcome struct {
 
 	Files []FileRef `json:"files,omitempty"` // what was kept of the answer
 }
+
+// How a cache had a part in an [Outcome].
+const (
+	CacheHit    = "hit"         // the service was not asked
+	Revalidated = "revalidated" // the service said that what was kept is still right
+	CacheStale  = "stale"       // what was kept stands in, the service having failed
+)
 
 // A Source is a passage that an answer can cite as [Ref].
 type Source struct {

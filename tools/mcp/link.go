@@ -82,7 +82,7 @@ func httpLink(ctx context.Context, o *Options, s Server) *link {
 		client := *o.HTTP
 		client.Timeout = 0 // each request has its own
 		client.Transport = &wire{
-			base: transportOf(o.HTTP), origin: origin(s.URL), headers: s.Headers, agent: o.UserAgent, life: l.net,
+			base: o.HTTP.Transport, origin: origin(s.URL), headers: s.Headers, agent: o.UserAgent, life: l.net,
 			most: o.MaxBytes, wait: o.ConnectTimeout, silent: silent,
 		}
 		return &sdk.StreamableClientTransport{
@@ -90,13 +90,6 @@ func httpLink(ctx context.Context, o *Options, s Server) *link {
 		}
 	}
 	return l
-}
-
-func transportOf(c *http.Client) http.RoundTripper {
-	if c.Transport != nil {
-		return c.Transport
-	}
-	return http.DefaultTransport
 }
 
 // run keeps the link connected until its life ends or it is retired.

@@ -49,7 +49,7 @@ type Files interface {
 // zero value of anything else is the default.
 type Options struct {
 	Store Store
-	HTTP  *http.Client // the guarded way out: [tools.Client.HTTP]
+	HTTP  *http.Client // the guarded way out, [tools.Client.HTTP]: with a transport of its own
 	Stdio []Command    // servers that run here; nobody can register more
 	Files Files        // nil: images and the like are only described
 	Log   *slog.Logger // nil means slog.Default()
