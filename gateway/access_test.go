@@ -44,6 +44,7 @@ func routes() map[string]access {
 		"GET /v1/runs/:run":                  owners,
 		"GET /v1/tools":                      admins,
 		"GET /v1/tools/:name":                admins,
+		"GET /v1/tools/:name/stats":          admins,
 		"PUT /v1/tools/:name":                admins,
 		"PATCH /v1/tools/:name":              admins,
 		"POST /v1/tools/draft":               admins,

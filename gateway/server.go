@@ -45,14 +45,21 @@ type Limiter interface {
 	Allow(ctx context.Context, key string, limit int, window time.Duration) (ok bool, wait time.Duration, err error)
 }
 
-// Config is what a Server is built of. All but Limits and the lists of hosts
-// and origins must be set.
+// ToolUse is how tools have been used of late on all replicas together.
+type ToolUse interface {
+	Hour(ctx context.Context) (map[string]tools.Use, error) // by tool, of those that were called
+	Series(ctx context.Context, tool string) (tools.UseSeries, error)
+}
+
+// Config is what a Server is built of. All but Limits, Use and the lists of
+// hosts and origins must be set.
 type Config struct {
 	Store     Conversations
 	Hub       *chat.Hub
 	Runner    *run.Runner
 	Tools     *tools.Registry
 	MCP       *mcp.Servers
+	Use       ToolUse // nil: it is not known
 	Documents *rag.Service
 	Keys      Keys
 	Files     *Files
@@ -193,6 +200,7 @@ func (s *Server) routes() {
 	v1.GET("/runs/:run", s.person(s.getRun))
 	v1.GET("/tools", s.admin(s.listTools))
 	v1.GET("/tools/:name", s.admin(s.getTool))
+	v1.GET("/tools/:name/stats", s.admin(s.toolStats))
 	v1.PUT("/tools/:name", s.admin(s.putTool))
 	v1.PATCH("/tools/:name", s.admin(s.patchTool))
 	v1.DELETE("/tools/:name", s.admin(s.deleteTool))

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -20,6 +21,12 @@ import (
 type toolLine struct {
 	tools.Spec
 	Builtin bool `json:"builtin"`
+}
+
+// listLine is one tool in a list.
+type listLine struct {
+	tools.Listing
+	Stats *tools.Use `json:"stats,omitempty"` // of the last hour; nil if that is not known
 }
 
 // maxFoundTools is how many tools a search names if nobody says.
@@ -56,10 +63,23 @@ func (s *Server) listTools(c echo.Context) error {
 		}
 	}
 	return c.JSON(http.StatusOK, struct {
-		Tools []tools.Listing `json:"tools"`
-		Next  string          `json:"next,omitempty"` // for after, if there are more
-		Total int             `json:"total"`
-	}{append([]tools.Listing{}, list...), next, total})
+		Tools []listLine `json:"tools"`
+		Next  string     `json:"next,omitempty"` // for after, if there are more
+		Total int        `json:"total"`
+	}{s.linesOf(c.Request().Context(), list), next, total})
+}
+
+// linesOf says of each tool of a list how it has been used.
+func (s *Server) linesOf(ctx context.Context, list []tools.Listing) []listLine {
+	used, known := s.lastHour(ctx)
+	lines := make([]listLine, len(list))
+	for i, l := range list {
+		lines[i].Listing = l
+		if use := used[l.Name]; known {
+			lines[i].Stats = &use
+		}
+	}
+	return lines
 }
 
 // limitOf returns the member limit of a query, 0 if there is none.
@@ -92,7 +112,7 @@ func (s *Server) getTool(c echo.Context) error {
 			return err
 		}
 		spec, _ := set.Spec(name)
-		return c.JSON(http.StatusOK, toolLine{spec, true})
+		return c.JSON(http.StatusOK, toolLine{Spec: spec, Builtin: true})
 	}
 	e, err := s.Tools.Get(c.Request().Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -60,8 +60,8 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	files := gateway.NewFiles(db, filesOf(s))
-	registry, servers, err := openTools(s, db, keys, ln.Addr(), log)
+	files, use := gateway.NewFiles(db, filesOf(s)), fleet.NewStats(redis)
+	registry, servers, err := openTools(s, db, redis, use, keys, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	server := gateway.New(gateway.Config{
-		Store: db, Hub: hub, Runner: runner, Tools: registry, MCP: servers, Documents: documents, Files: files,
+		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Documents: documents, Files: files,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
 		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short:     mem.Short,
@@ -97,7 +97,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	})
 	h := &house{
 		settings: s, log: log, ln: ln, server: server, runner: runner,
-		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, servers.Run, mem.watch},
+		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, use.Run, servers.Run, mem.watch},
 		http:  &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)},
 	}
 	greet(stdout, s, ln.Addr(), keys)

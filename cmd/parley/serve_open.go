@@ -16,8 +16,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"parley/gateway"
 	"parley/gateway/access"
+	"parley/gateway/fleet"
 	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/provider"
@@ -67,11 +70,16 @@ func retrieval(base, token string) tools.Endpoint {
 
 // openTools returns the tools of this server. Its own address is the one
 // private address that is always allowed, for retrieval.
-func openTools(s settings, db *store.DB, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
+func openTools(s settings, db *store.DB, rdb redis.UniversalClient, use *fleet.Stats, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
 	self := selfAddr(addr)
-	client := tools.NewClient(tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()})
+	o := tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()}
+	if s.ToolCache > 0 {
+		shared := fleet.NewCache(rdb, fleet.CacheOptions{MaxBytes: s.ToolCache})
+		o.Cache, o.Locker, o.MaxEntry = shared, shared, s.ToolCacheEntry
+	}
+	client := tools.NewClient(o)
 	r := &tools.Registry{
-		Endpoints: db, Client: client, MaxTokens: s.MaxResultTokens, Log: log,
+		Endpoints: db, Client: client, Versions: fleet.NewNotice(rdb, "tools"), Observer: use, MaxTokens: s.MaxResultTokens, Log: log,
 		Credentials: &tools.Credentials{Store: db, Tokens: db, Departures: db, Client: client, Log: log},
 	}
 	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {

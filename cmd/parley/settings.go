@@ -54,6 +54,8 @@ type settings struct {
 	MessagesPerAddress      int
 	Queued                  int
 	MaxDocument             int // bytes
+	ToolCache               int // bytes; 0 for none
+	ToolCacheEntry          int // bytes
 	MaxOpenAPI              int // bytes
 	ImportTime              time.Duration
 	MaxFile                 int   // bytes

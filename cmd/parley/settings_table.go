@@ -162,6 +162,8 @@ func limitRows() []setting {
 		number("queued", "n", "16", "Questions of a conversation that may wait for an answer.", 1, 1000, func(s *settings) *int { return &s.Queued }),
 		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
 		number("max-openapi", "bytes", "16777216", "Largest OpenAPI document that tools are imported from.", 1024, 1<<30, func(s *settings) *int { return &s.MaxOpenAPI }),
+		number("tool-cache", "bytes", "67108864", "Answers of tools that are kept in Redis, all together; 0 keeps none.", 0, 1<<40, func(s *settings) *int { return &s.ToolCache }),
+		number("tool-cache-entry", "bytes", "262144", "Largest answer of a tool that is kept.", 1024, 4<<20, func(s *settings) *int { return &s.ToolCacheEntry }),
 		period("import-time", "30s", "Longest that fetching and reading an OpenAPI document may take.", "1s", "10m", func(s *settings) *duration { return &s.ImportTime }),
 		number("max-file", "bytes", "20971520", "Largest file that is attached or that a tool brings back.", 1024, 1<<30, func(s *settings) *int { return &s.MaxFile }),
 		fileBytesRow(),

@@ -71,6 +71,7 @@ type Replica struct {
 	Queue  *chat.Queue
 	Runner *run.Runner
 	Tools  *tools.Registry // of Cluster.Registry
+	Use    *fleet.Stats    // of Tools
 
 	cluster *Cluster
 
@@ -98,9 +99,10 @@ func (c *Cluster) Start() *Replica {
 	if box == nil {
 		box = noTools{}
 	}
-	r := &Replica{cluster: c, Name: name, Link: link, Store: db, done: make(chan struct{})}
+	r := &Replica{cluster: c, Name: name, Link: link, Store: db, done: make(chan struct{}), Use: fleet.NewStats(rdb)}
 	if c.Registry != nil {
 		r.Tools = c.Registry(db)
+		r.Tools.Versions, r.Tools.Observer = fleet.NewNotice(rdb, "tools"), r.Use
 		box = r.Tools
 	}
 	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db), Frame: gateway.EventFrame})
@@ -116,6 +118,7 @@ func (c *Cluster) Start() *Replica {
 	r.wg.Go(func() { _ = r.Queue.Run(ctx) })
 	r.wg.Go(func() { _ = r.Hub.Run(ctx) })
 	r.wg.Go(func() { _ = seats.Run(ctx) })
+	r.wg.Go(func() { _ = r.Use.Run(ctx) })
 	go func() { defer close(r.done); _ = r.Runner.Serve(work) }()
 	r.close = func() { _ = db.Close(); _ = rdb.Close() }
 	return r

@@ -67,7 +67,19 @@ function took(status: Status, o: Outcome | undefined): string {
   if (status === 'running') return 'running'
   if (status === 'waiting') return 'waits for you'
   if (!o) return status === 'none' ? 'no result' : ''
-  return [o.status || '', duration(o.latencyMs)].filter(Boolean).join(' · ')
+  return [...traffic(o), o.status || '', duration(o.latencyMs)].filter(Boolean).join(' · ')
+}
+
+/** What the call's requests went through, if it is worth a word. */
+function traffic(o: Outcome): string[] {
+  const age = o.ageMs ? `, ${duration(o.ageMs)} old` : ''
+  const cache = { hit: 'cached' + age, revalidated: 'revalidated', stale: 'outdated' + age }
+  const n = o.retries ?? 0
+  return [
+    o.cache ? cache[o.cache] : '',
+    n === 1 ? 'retried once' : n === 2 ? 'retried twice' : n ? `retried ${number(n)} times` : '',
+    o.breaker ? 'breaker ' + o.breaker : '',
+  ]
 }
 
 interface InsideProps {

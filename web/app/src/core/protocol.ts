@@ -24,6 +24,10 @@ export interface Outcome {
   status?: number
   latencyMs: number
   requests?: number
+  retries?: number
+  breaker?: string
+  cache?: 'hit' | 'revalidated' | 'stale'
+  ageMs?: number
   bytes?: number
   cut?: boolean
   failed?: boolean
