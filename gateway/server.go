@@ -104,6 +104,7 @@ type Limits struct {
 	MessagesPerMinute  int           // of one person, on all replicas: 30
 	MessagesPerAddress int           // a minute, of all guests of one address, on all replicas: 300
 	Queued             int           // unanswered questions of a conversation: 16
+	SignIns            int           // attempts a minute of one address, on all replicas: 10
 	Document           int           // bytes of a document: 16 MiB
 	Import             int           // bytes of an OpenAPI document: 16 MiB
 	ImportTime         time.Duration // of fetching and reading one: 30 s
@@ -113,7 +114,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	for p, def := range map[*int]int{
 		&l.Message: 32 << 10, &l.Frame: 64 << 10, &l.Connections: 20000, &l.Dials: 500, &l.DialBurst: 1000, &l.PerPerson: 32, &l.Follows: 64,
-		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.MessagesPerAddress: 300, &l.Queued: 16, &l.Document: 16 << 20,
+		&l.Commands: 20, &l.Burst: 40, &l.MessagesPerMinute: 30, &l.MessagesPerAddress: 300, &l.Queued: 16, &l.SignIns: 10, &l.Document: 16 << 20,
 	} {
 		if *p <= 0 {
 			*p = def
@@ -198,6 +199,9 @@ func (s *Server) routes() {
 	v1.GET("/conversations/:c/events", s.newcomer(s.ticketed(s.own(s.events))))
 	v1.POST("/conversations/:c/commands", s.person(s.postCommand))
 	v1.GET("/runs/:run", s.person(s.getRun))
+	v1.GET("/session", s.known(s.getSession))
+	v1.POST("/session", s.known(s.openSession))
+	v1.DELETE("/session", s.known(s.closeSession))
 	v1.GET("/tools", s.admin(s.listTools))
 	v1.GET("/tools/:name", s.admin(s.getTool))
 	v1.GET("/tools/:name/stats", s.admin(s.toolStats))
@@ -283,14 +287,23 @@ func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
 	})
 }
 
-// admin lets in who may change tools and documents.
+// admin lets in who may change tools and documents: by a token, or by the
+// cookie of a page that was signed in with one.
 func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
-	return s.signedIn(func(c echo.Context) error {
+	byToken := s.signedIn(func(c echo.Context) error {
 		if !who(c).Tools {
 			return problem(http.StatusForbidden, codeForbidden, "This API key is for conversations alone. The admin token, or a key with the scope tools, is needed here.")
 		}
 		return next(c)
 	})
+	byCookie := s.known(next)
+	return func(c echo.Context) error {
+		r := c.Request()
+		if _, ok := s.Identity.ownerUntil(r); ok && r.Header.Get("Authorization") == "" {
+			return byCookie(c)
+		}
+		return byToken(c)
+	}
 }
 
 // operator lets in who has the admin token.
