@@ -25,7 +25,7 @@ const (
 	immutable = "public, max-age=31536000, immutable"
 )
 
-// A Site serves the page: itself at / and /c/{conversation}, its files below
+// A Site serves the page: itself at /, /c/{conversation} and /console/…, its files below
 // /_/{hash}/, where hash stands for all of them together, so that they may be
 // kept for ever. A hash of another build gets the current file, not to be
 // kept: in a rolling deploy a new page may ask an old replica.
@@ -72,7 +72,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.URL.Path == "/" || isConversation(r.URL.Path):
+	case r.URL.Path == "/" || isConversation(r.URL.Path) || isConsole(r.URL.Path):
 		s.serveIndex(w, r)
 	case strings.HasPrefix(r.URL.Path, prefix):
 		s.serveFile(w, r)
@@ -111,6 +111,9 @@ func isConversation(p string) bool {
 	id, ok := strings.CutPrefix(p, "/c/")
 	return ok && id != "" && !strings.Contains(id, "/")
 }
+
+// isConsole reports whether p is an address within the console.
+func isConsole(p string) bool { return p == "/console" || strings.HasPrefix(p, "/console/") }
 
 // readAll returns what is to be served, by name. Files whose names begin with
 // a dot are about the build.

@@ -50,7 +50,7 @@ func body(t *testing.T, r *http.Response) string {
 
 func TestPageNamesItsFilesByHash(t *testing.T) {
 	s := testSite(t, script)
-	for _, path := range []string{"/", "/c/c0123"} {
+	for _, path := range []string{"/", "/c/c0123", "/console", "/console/tools/get_order"} {
 		r := get(s, path)
 		page := body(t, r)
 		m := regexp.MustCompile(`src="(/_/[0-9a-f]{12}/app\.js)"`).FindStringSubmatch(page)

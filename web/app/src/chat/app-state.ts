@@ -28,6 +28,8 @@ export const toast = signal<{ text: string; action?: string; act?: () => void } 
 export const fresh = signal('') // client id of the latest question asked in this tab
 export const editing = signal<{ id: string; text: string } | undefined>(undefined) // the question that is being edited, as it was last
 
+export const place = signal<string | undefined>(undefined) // of the console that is shown, such as /console/tools
+
 export const isNew = computed(() => thread.value.startsWith(localPrefix))
 export const pending = computed(() => outbox.value.filter((i) => i.thread === thread.value && (i.cmd.type === 'send' || i.cmd.type === 'edit')))
 
@@ -87,7 +89,9 @@ function announce(text: string): void {
 /** Shows a conversation, or a new one; replace says not to add to history. */
 export function show(id: string | undefined, replace = false): void {
   const name = id ?? localThread()
-  if (thread.peek() === name && view.peek()) return
+  const had = place.peek()
+  place.value = undefined
+  if (thread.peek() === name && view.peek() && !had) return
   thread.value = name
   source.value = undefined
   editing.value = undefined
@@ -111,7 +115,15 @@ function localThread(): string {
   return waiting && thread.peek() === '' ? waiting.thread : localPrefix + crypto.randomUUID()
 }
 
+/** Shows a place of the console. */
+export function go(path: string, replace = false): void {
+  source.value = undefined
+  if (location.pathname !== path) history[replace ? 'replaceState' : 'pushState'](null, '', path)
+  place.value = path
+}
+
 export function route(): void {
+  if (location.pathname.startsWith('/console')) return void (place.value = location.pathname)
   const m = /^\/c\/([^/]+)$/.exec(location.pathname)
   show(m ? decodeURIComponent(m[1]!) : undefined, true)
 }
@@ -245,6 +257,7 @@ export function start(): void {
   })
   addEventListener('pageshow', (e) => e.persisted && session.start())
   effect(() => {
+    void place.value // the console says its own
     document.title = title.value ? title.value + ' · Parley' : 'Parley'
   })
 }

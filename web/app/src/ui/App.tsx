@@ -1,5 +1,7 @@
+import { signal } from '@preact/signals'
+import type { ComponentType } from 'preact'
 import { useEffect } from 'preact/hooks'
-import { announcement, drawer, isNew, pending, running, show, source, stopAnswer, toast, view } from '../chat/app-state'
+import { announcement, drawer, isNew, pending, place, running, show, source, stopAnswer, toast, view } from '../chat/app-state'
 import { Composer } from '../chat/Composer'
 import { Empty } from '../chat/Empty'
 import { SourcePanel } from '../chat/SourcePanel'
@@ -15,15 +17,21 @@ export function App() {
   const empty = isNew.value && pending.value.length === 0
   return (
     <div class={'app' + (drawer.value ? ' drawer-open' : '')}>
-      <a class="skip" href="#composer">Skip to the message box</a>
+      <a class="skip" href={place.value ? '#console' : '#composer'}>{place.value ? 'Skip to the console' : 'Skip to the message box'}</a>
       <Sidebar />
       <div class="scrim" onClick={() => (drawer.value = false)} />
       <div class="main" inert={drawer.value}>
-        <Header />
-        <main class="stage">
-          {view.value?.conv.missing ? <Missing /> : empty ? <Empty /> : <Thread />}
-          <Composer />
-        </main>
+        {place.value === undefined ? (
+          <>
+            <Header />
+            <main class="stage">
+              {view.value?.conv.missing ? <Missing /> : empty ? <Empty /> : <Thread />}
+              <Composer />
+            </main>
+          </>
+        ) : (
+          <ConsolePlace />
+        )}
       </div>
       <SourcePanel />
       <Toast />
@@ -32,13 +40,27 @@ export function App() {
   )
 }
 
+const consolePage = signal<ComponentType | undefined>(undefined)
+
+/** The console is a file of its own: who only chats does not load it. */
+function ConsolePlace() {
+  useEffect(() => {
+    import('../console/console').then(
+      (m) => (consolePage.value = m.Console),
+      () => (toast.value = { text: 'The console could not be loaded.', action: 'Reload', act: () => location.reload() }),
+    )
+  }, [])
+  const Console = consolePage.value
+  return Console ? <Console /> : <main class="stage" />
+}
+
 /** Esc closes what is open, else stops the answer. */
 function onKey(e: KeyboardEvent): void {
   if (e.key !== 'Escape' || e.defaultPrevented || e.isComposing) return
   if (document.querySelector('dialog:modal, :popover-open')) return
   if (drawer.value) drawer.value = false
   else if (source.value) source.value = undefined
-  else if (running.value) {
+  else if (running.value && place.value === undefined) {
     e.preventDefault()
     stopAnswer()
   }

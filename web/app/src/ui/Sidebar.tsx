@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { drawer, info, isNew, listed, moreConversations, nextPage, remove, rename, show, thread, title as shownTitle } from '../chat/app-state'
+import { drawer, go, info, isNew, listed, moreConversations, nextPage, place, remove, rename, show, thread, title as shownTitle } from '../chat/app-state'
 import type { ConversationInfo } from './api'
 import { dateTime, dayGroup } from './format'
 import * as icons from './icons'
@@ -25,13 +25,17 @@ export function Sidebar() {
           <icons.Close />
         </button>
       </div>
-      <button ref={first} type="button" class="new" aria-current={isNew.value ? 'page' : undefined} onClick={newChat}>
+      <button ref={first} type="button" class="new" aria-current={isNew.value && !place.value ? 'page' : undefined} onClick={newChat}>
         <icons.Plus />
         New chat
       </button>
       <nav class="list" aria-label="Earlier conversations">
         <List />
       </nav>
+      <a class="new to-console" href="/console/tools" aria-current={place.value ? 'page' : undefined} onClick={(e) => open(e)}>
+        <icons.Plug />
+        Tools
+      </a>
       <div class="foot">
         <ThemeSwitch />
         {info.value && <span class="build" title="The build that answers">{info.value.build}</span>}
@@ -75,7 +79,7 @@ function groups(list: ConversationInfo[]): [string, ConversationInfo[]][] {
 }
 
 function Row({ c }: { c: ConversationInfo }) {
-  const current = thread.value === c.id
+  const current = thread.value === c.id && !place.value
   if (renaming.value === c.id) return <li><Rename c={c} /></li>
   const title = c.title || (current && shownTitle.value) || 'Untitled'
   return (
@@ -91,10 +95,11 @@ function Row({ c }: { c: ConversationInfo }) {
   )
 }
 
-function open(e: MouseEvent, id: string): void {
+function open(e: MouseEvent, id?: string): void {
   if (e.metaKey || e.ctrlKey || e.shiftKey || e.button) return
   e.preventDefault()
-  show(id)
+  if (id) show(id)
+  else go('/console/tools')
   drawer.value = false
 }
 

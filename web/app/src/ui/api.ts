@@ -24,7 +24,8 @@ export interface Document {
   text: string
 }
 
-async function call<T>(path: string, init?: RequestInit): Promise<T> {
+/** Calls the server; what it refuses is a ProblemError. */
+export async function call<T>(path: string, init?: RequestInit): Promise<T> {
   const r = await fetch(path, { credentials: 'same-origin', headers: init?.body ? { 'content-type': 'application/json' } : undefined, ...init })
   if (r.ok) return (r.status === 204 ? undefined : await r.json()) as T
   const problem = (await r.json().catch(() => null)) as Problem | null

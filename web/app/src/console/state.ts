@@ -1,0 +1,4 @@
+import { signal } from '@preact/signals'
+
+/** undefined until the server has said so. */
+export const signedIn = signal<boolean | undefined>(undefined)
