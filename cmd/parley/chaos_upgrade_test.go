@@ -34,7 +34,7 @@ func chaosNextVersion(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const head = "func (a *answer) announce(known bool) {\n"
+	const head = "func (a *answer) announce(known, going bool) {\n"
 	text := strings.Replace(string(b), head, head+"\ta.w.put(chat.Event{Type: \""+string(chaosFuture)+"\", Title: \"of a later version\"})\n", 1)
 	if text == string(b) {
 		t.Fatalf("%s has no line %q", source, head)

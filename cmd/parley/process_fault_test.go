@@ -131,9 +131,12 @@ func TestToolsAtFault(t *testing.T) {
 		})
 	}
 	procUsable(t, person, s.url, conv)
-	a, _, err := person.say(t.Context(), s.url, conv, "broken", `use t_strict {"n":`, "20s") // no JSON: the model's own failure
-	if err != nil || a.Failure == nil || a.Failure.Code != "model_malformed" {
-		t.Errorf("%v, %+v", err, a)
+	a, _, err := person.say(t.Context(), s.url, conv, "broken", `use t_strict {"n":`, "20s") // no JSON, of which the model is told
+	if err != nil || a.Status != "finished" {
+		t.Fatalf("%v, %+v", err, a)
+	}
+	if m := procResult(t, person.messages(t, s.url, conv), a.Run); !m.Metadata.Parley.Outcome.Failed {
+		t.Errorf("the model read %.300q", m.Content)
 	}
 	procUsable(t, person, s.url, conv)
 }

@@ -145,7 +145,7 @@ func TestCommandsOfTheRealProgram(t *testing.T) {
 		{[]string{"tools", "put", "-"}, fmt.Sprintf(`{"name":"health","description":"Says how the server is.","url":"%s/healthz"}`, s.url), 0, "health"},
 		{[]string{"tools", "call", "health"}, "", 0, "ok"}, // the server's own address is the one that needs no leave
 		{[]string{"tools", "put", "-"}, `{"name":"broken","description":"x","url":"ftp://x"}`, 1, "url"},
-		{[]string{"tools", "call", "nothing"}, "", 1, "no such tool"},
+		{[]string{"tools", "call", "nothing"}, "", 1, "no tool named nothing"},
 		{[]string{"docs", "rm", "zebras"}, "", 0, ""},
 		{[]string{"docs", "list", "--token", "wrong"}, "", 1, "token"},
 	}

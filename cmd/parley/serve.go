@@ -61,12 +61,11 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	files, use := gateway.NewFiles(db, filesOf(s)), fleet.NewStats(redis)
-	registry, servers, err := openTools(s, db, redis, use, keys, ln.Addr(), log)
+	registry, servers, err := openTools(s, db, redis, use, files, keys, ln.Addr(), log)
 	if err != nil {
 		return err
 	}
 	defer registry.Credentials.Wait()
-	registry.Files = files
 	bus := chat.NewBus(redis, chat.NewID("p"))
 	queue := chat.NewQueue(redis, bus, db, chat.QueueOptions{TTL: s.Lease})
 	hub := chat.NewHub(redis, bus, chat.HubOptions{Frame: gateway.EventFrame, Cold: func(ctx context.Context, conv string) (chat.State, chat.Position, error) {

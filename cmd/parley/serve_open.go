@@ -70,7 +70,7 @@ func retrieval(base, token string) tools.Endpoint {
 
 // openTools returns the tools of this server. Its own address is the one
 // private address that is always allowed, for retrieval.
-func openTools(s settings, db *store.DB, rdb redis.UniversalClient, use *fleet.Stats, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
+func openTools(s settings, db *store.DB, rdb redis.UniversalClient, use *fleet.Stats, files tools.Files, k keyring, addr net.Addr, log *slog.Logger) (*tools.Registry, *mcp.Servers, error) {
 	self := selfAddr(addr)
 	o := tools.ClientOptions{Allow: append(append([]string(nil), s.EgressAllow...), self), UserAgent: "Parley/" + shortVersion()}
 	if s.ToolCache > 0 {
@@ -79,7 +79,7 @@ func openTools(s settings, db *store.DB, rdb redis.UniversalClient, use *fleet.S
 	}
 	client := tools.NewClient(o)
 	r := &tools.Registry{
-		Endpoints: db, Client: client, Versions: fleet.NewNotice(rdb, "tools"), Observer: use, MaxTokens: s.MaxResultTokens, Log: log,
+		Endpoints: db, Client: client, Versions: fleet.NewNotice(rdb, "tools"), Observer: use, MaxTokens: s.MaxResultTokens, Files: files, Log: log,
 		Credentials: &tools.Credentials{Store: db, Tokens: db, Departures: db, Client: client, Log: log},
 	}
 	for _, e := range []tools.Endpoint{tools.Weather("", ""), retrieval("http://"+self, k.retrieval())} {
@@ -93,7 +93,7 @@ func openTools(s settings, db *store.DB, rdb redis.UniversalClient, use *fleet.S
 	if err != nil {
 		return nil, nil, fmt.Errorf("PARLEY_MCP_STDIO: %w", err)
 	}
-	servers := mcp.New(mcp.Options{Store: db, HTTP: client.HTTP(), Stdio: commands, Log: log, Version: shortVersion(), UserAgent: "Parley/" + shortVersion()})
+	servers := mcp.New(mcp.Options{Store: db, HTTP: client.HTTP(), Stdio: commands, Files: files, Log: log, Version: shortVersion(), UserAgent: "Parley/" + shortVersion()})
 	r.Suppliers = append(r.Suppliers, servers)
 	return r, servers, nil
 }

@@ -30,6 +30,7 @@ const (
 
 func secretPlace(name string) string             { return "secrets\x00" + name }
 func endpointPlace(name, member string) string   { return "endpoints\x00" + name + "\x00" + member }
+func mcpPlace(name, member string) string        { return "mcp\x00" + name + "\x00" + member }
 func credentialPlace(name, member string) string { return "credentials\x00" + name + "\x00" + member }
 
 func tokenPlace(k tools.TokenKey) string { return "tokens\x00" + k.Credential + "\x00" + k.Person }
@@ -168,6 +169,11 @@ func (db *DB) resealings() []resealing {
 				}
 				return db.closeEndpoint(e)
 			},
+		},
+		{
+			"mcp_servers", `SELECT name, '', body FROM mcp_servers`,
+			`UPDATE mcp_servers SET body = $1 WHERE name = $2 AND $3 = '' AND body = $4`, false,
+			func(_, _ string, was []byte) (string, error) { return db.resealMCPServer(was) },
 		},
 		{
 			"credentials", `SELECT name, '', body FROM credentials`,

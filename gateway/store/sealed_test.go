@@ -12,6 +12,7 @@ import (
 
 	"parley/gateway/chat"
 	"parley/tools"
+	"parley/tools/mcp"
 )
 
 const canary = "canary-0123456789"
@@ -31,6 +32,7 @@ func secretsEverywhere(t *testing.T, db *DB) {
 	basic := tools.Credential{Name: "b", Kind: tools.Basic, User: canary + "-user", Password: canary + "-password", Origins: c.Origins}
 	key := tools.Credential{Name: "k", Kind: tools.APIKey, Value: canary + "-value", Origins: c.Origins}
 	err = errors.Join(err, db.PutEndpoint(t.Context(), secretEndpoint("e")),
+		db.PutMCPServer(t.Context(), mcp.Server{Name: "m", URL: "https://m.example/mcp", Headers: map[string]string{"X-Api-Key": canary + "-mcp"}}),
 		db.PutCredential(t.Context(), c), db.PutCredential(t.Context(), basic), db.PutCredential(t.Context(), key),
 		db.PutDeparture(t.Context(), "state", tools.Departure{Verifier: canary + "-verifier", Person: "ann", Expires: time.Now().Add(time.Hour)}))
 	if err != nil {
@@ -49,10 +51,11 @@ func mustReadSecrets(t *testing.T, db *DB) {
 	c, err3 := db.Credential(t.Context(), "c")
 	b, err4 := db.Credential(t.Context(), "b")
 	k, err5 := db.Token(t.Context(), tools.TokenKey{Credential: "c", Person: "ann"})
-	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+	m, err6 := db.MCPServer(t.Context(), "m")
+	if err := errors.Join(err, err2, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range []string{string(s), e.Steps[0].Headers["X-Api-Key"], e.Steps[1].SecretQuery["key"], c.ClientSecret, b.User, b.Password, k.Access, k.Refresh} {
+	for _, got := range []string{string(s), e.Steps[0].Headers["X-Api-Key"], e.Steps[1].SecretQuery["key"], c.ClientSecret, b.User, b.Password, k.Access, k.Refresh, m.Headers["X-Api-Key"]} {
 		if !strings.HasPrefix(got, canary) {
 			t.Errorf("a secret is read as %q", got)
 		}

@@ -29,7 +29,7 @@ func (t *tool) result(ctx context.Context, call tools.Call, res *sdk.CallToolRes
 	}
 	r.structured(res.StructuredContent)
 	text := strings.TrimSpace(strings.ToValidUTF8(strings.Join(r.texts, "\n\n"), "\uFFFD"))
-	out := tools.Result{Outcome: tools.Outcome{Requests: 1, Bytes: r.bytes}}
+	out := tools.Result{Outcome: tools.Outcome{Requests: 1, Bytes: r.bytes, Files: r.refs}}
 	if most := t.link.o.MaxContent; len(text) > most {
 		text = cut(text, most) + fmt.Sprintf("\n(cut: the answer is longer than %d bytes)", most)
 		out.Outcome.Cut = true
@@ -47,11 +47,12 @@ func (t *tool) result(ctx context.Context, call tools.Call, res *sdk.CallToolRes
 type reader struct {
 	ctx   context.Context
 	call  tools.Call
-	files Files
+	files tools.Files
 	name  string
 	texts []string
 	bytes int64
 	kept  int
+	refs  []tools.FileRef
 }
 
 func (r *reader) say(format string, args ...any) {
@@ -99,16 +100,17 @@ func (r *reader) keep(kind, uri, mediaType string, data []byte) {
 	r.bytes += int64(len(data))
 	r.kept++
 	what := fmt.Sprintf("%s%s%s, %d bytes", kind, prefixed(" ", line(uri, 500)), media(mediaType), len(data))
-	if r.files == nil || len(data) == 0 {
+	if r.files == nil || len(data) == 0 || r.call.Person == "" {
 		r.say("[%s, which cannot be shown]", what)
 		return
 	}
-	ref, err := r.files.Put(r.ctx, r.call.Person, r.call.Conversation, r.fileName(uri, mediaType), mediaType, bytes.NewReader(data))
+	ref, err := r.files.PutFile(r.ctx, r.call.Person, r.call.Conversation, r.fileName(uri, mediaType), mediaType, bytes.NewReader(data))
 	if err != nil {
 		r.say("[%s, which could not be kept]", what)
 		return
 	}
-	r.say("[%s: %s]", what, ref)
+	r.refs = append(r.refs, ref)
+	r.say("[%s, kept as file %s, which the user is shown; its content cannot be read here]", what, ref.ID)
 }
 
 func (r *reader) fileName(uri, mediaType string) string {

@@ -387,8 +387,12 @@ func TestWhatAServerAnswersIsText(t *testing.T) {
 	if d := cmp.Diff(want, r.call("p_all", "{}").Content); d != "" {
 		t.Errorf("(-want +got)\n%s", d)
 	}
-	if text := keeps.call("p_all", "{}").Content; !strings.Contains(text, "[image, image/png, 4 bytes: ref1]") || !strings.Contains(text, "2 bytes: ref3]") {
-		t.Errorf("with a place for files it is\n%s", text)
+	all := keeps.call("p_all", "{}")
+	if !strings.Contains(all.Content, "[image, image/png, 4 bytes, kept as file f1,") || !strings.Contains(all.Content, "2 bytes, kept as file f3,") {
+		t.Errorf("with a place for files it is\n%s", all.Content)
+	}
+	if len(all.Outcome.Files) != 3 || all.Outcome.Files[0].ID != "f1" {
+		t.Errorf("a person is shown the files %+v", all.Outcome.Files)
 	}
 	if want := []string{"ann c1 p_all-1.png image/png 4", "ann c1 p_all-2.wav audio/wav 4", "ann c1 d_bin application/octet-stream 2"}; !slices.Equal(kept.got, want) {
 		t.Errorf("kept were %q, want %q", kept.got, want)
@@ -410,10 +414,10 @@ func TestWhatAServerAnswersIsText(t *testing.T) {
 // A box keeps files.
 type box struct{ got []string }
 
-func (b *box) Put(_ context.Context, person, conversation, name, media string, r io.Reader) (string, error) {
+func (b *box) PutFile(_ context.Context, person, conversation, name, media string, r io.Reader) (tools.FileRef, error) {
 	data, err := io.ReadAll(r)
 	b.got = append(b.got, fmt.Sprint(person, " ", conversation, " ", name, " ", media, " ", len(data)))
-	return fmt.Sprintf("ref%d", len(b.got)), err
+	return tools.FileRef{ID: fmt.Sprintf("f%d", len(b.got))}, err
 }
 
 func TestRegistrations(t *testing.T) {

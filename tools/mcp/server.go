@@ -129,6 +129,21 @@ func (s Server) Public() Server {
 	return s
 }
 
+// MapSecrets returns the server with every header replaced by what f makes of
+// it. The place that f is told identifies the header and the origin that it is
+// sent to. It is for stores, which encrypt them.
+func (s Server) MapSecrets(f func(place, secret string) (string, error)) (Server, error) {
+	to := origin(s.URL)
+	s.Headers = maps.Clone(s.Headers)
+	for name, secret := range s.Headers {
+		var err error
+		if s.Headers[name], err = f("headers\x00"+to+"\x00"+name, secret); err != nil {
+			return Server{}, err
+		}
+	}
+	return s, nil
+}
+
 // merge returns next with every masked header replaced by the one that old
 // has. A header stays with the origin that it was given for.
 func merge(old, next Server) (Server, error) {

@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -38,20 +37,13 @@ type Store interface {
 	DeleteMCPServer(ctx context.Context, name string) error
 }
 
-// Files keeps what tools return besides text, for a person and in a
-// conversation.
-type Files interface {
-	// Put returns what the model can call the file by.
-	Put(ctx context.Context, person, conversation, name, media string, r io.Reader) (ref string, err error)
-}
-
 // Options are what [Servers] are made of. Store and HTTP must be set; the
 // zero value of anything else is the default.
 type Options struct {
 	Store Store
 	HTTP  *http.Client // the guarded way out, [tools.Client.HTTP]: with a transport of its own
 	Stdio []Command    // servers that run here; nobody can register more
-	Files Files        // nil: images and the like are only described
+	Files tools.Files  // nil: images and the like are only described
 	Log   *slog.Logger // nil means slog.Default()
 
 	Version   string // of Parley, that servers are told
