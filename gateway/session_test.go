@@ -74,8 +74,6 @@ func TestAnOwnersCookieIsRefused(t *testing.T) {
 			}
 		}
 		p.do("DELETE", "/v1/tools/x", nil, "Cookie", good, "Origin", "https://evil.example").problem(http.StatusForbidden, "forbidden", "")
-		time.Sleep(12*time.Hour + time.Second)
-		p.do("GET", "/v1/tools", nil, "Cookie", good).problem(http.StatusUnauthorized, "sign_in", "")
 	})
 }
 
