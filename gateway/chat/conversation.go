@@ -28,6 +28,9 @@ var (
 	// ErrNotFound is returned for what is not there, or is not the asker's.
 	ErrNotFound = fs.ErrNotExist
 
+	// ErrPinned is returned if a conversation has as many pins as it may.
+	ErrPinned = errors.New("as many feeds are pinned as are allowed: unpin one")
+
 	// ErrFull is returned by a store that has no room for a change. Nothing of
 	// the change is stored, and what was stored before is still there.
 	ErrFull = errors.New("the disk is full: free some space and try again")

@@ -14,6 +14,7 @@ import (
 	"parley/gateway/access"
 	"parley/gateway/chat"
 	"parley/tools"
+	"parley/tools/feed"
 	"parley/tools/mcp"
 	"parley/tools/rag"
 )
@@ -76,6 +77,9 @@ func fill(t *testing.T, db *DB) {
 		t.Fatal(err)
 	}
 	if _, err := db.PutToken(t.Context(), tools.TokenKey{Credential: "a", Person: "ann"}, tools.Token{Access: "secret"}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.PutFeed(t.Context(), feed.Feed{Name: "a"}), db.Pin(t.Context(), "c1", "a", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {

@@ -17,6 +17,7 @@ import (
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/feed"
 	"parley/tools/mcp"
 )
 
@@ -75,6 +76,14 @@ type Store interface {
 	DeleteFile(ctx context.Context, id string) error
 	SweepFiles(ctx context.Context, loose, begun time.Time) (int64, error)
 
+	Feeds(ctx context.Context) ([]feed.Feed, error)
+	Feed(ctx context.Context, name string) (feed.Feed, error)
+	PutFeed(ctx context.Context, f feed.Feed) error
+	DeleteFeed(ctx context.Context, name string) error
+	Pin(ctx context.Context, conv, feed string, most int) error
+	Unpin(ctx context.Context, conv, feed string) error
+	Pins(ctx context.Context, conv string) ([]string, error)
+
 	Ping(ctx context.Context) error
 }
 
@@ -101,6 +110,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"credentials", credentials()},
 		{"tokens", tokens()},
 		{"files", files()},
+		{"feeds", feeds()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
