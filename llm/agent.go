@@ -35,6 +35,8 @@ type Agent struct {
 	Parallel int           // tool calls at the same time: 8
 	Retry    time.Duration // before the one retry of a turn that failed before its first piece: 500 ms
 
+	Data string // that goes with the last question; see [WithContext]
+
 	Pause func(ctx context.Context) // see [Request]; nil for none
 }
 
@@ -141,7 +143,7 @@ func (r *agentRun) turn(last bool) (Message, error) {
 }
 
 func (r *agentRun) ask(last bool) (Message, error) {
-	req := Request{System: r.System, Messages: ordered(r.msgs), Tools: r.offered(), NoTools: last, Pause: r.Pause}
+	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}

@@ -22,6 +22,9 @@ func FromArchive(ctx context.Context, a Archive, conv string) (State, Position, 
 		return State{}, Position{}, err
 	}
 	s := State{Messages: msgs}
+	if s.Pins, err = pinsOf(ctx, a, conv); err != nil {
+		return State{}, Position{}, err
+	}
 	if gen == 0 {
 		return s, Position{}, nil
 	}
@@ -29,4 +32,17 @@ func FromArchive(ctx context.Context, a Archive, conv string) (State, Position, 
 		return State{}, Position{}, err
 	}
 	return s, Position{Generation: gen - 1, N: math.MaxUint64}, nil
+}
+
+// A Pinner is an [Archive] that knows what conversations have pinned.
+type Pinner interface {
+	Pins(ctx context.Context, conv string) ([]string, error)
+}
+
+func pinsOf(ctx context.Context, a Archive, conv string) ([]string, error) {
+	p, ok := a.(Pinner)
+	if !ok {
+		return nil, nil
+	}
+	return p.Pins(ctx, conv)
 }

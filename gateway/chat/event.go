@@ -37,6 +37,7 @@ const (
 	RunTakenOver    Type = "conversation.takeover"   // another writer goes on with a run; what was open is rolled back
 	Titled          Type = "conversation.titled"
 	AskAnswered     Type = "conversation.answered" // what became of an interrupt
+	Pinned          Type = "conversation.pinned"   // which feeds are pinned now, all of them
 )
 
 // An Event is one thing that happened in a conversation. Its JSON form is an
@@ -69,6 +70,7 @@ type Event struct {
 	Said  *llm.Message `json:"said,omitempty"` // of conversation.message and .queued
 	Try   int          `json:"try,omitempty"`  // of conversation.takeover
 	Title string       `json:"title,omitempty"`
+	Pins  []string     `json:"pins,omitempty"` // of conversation.pinned
 
 	Answered *llm.Answered `json:"answered,omitempty"` // of conversation.answered, with ToolCallID
 

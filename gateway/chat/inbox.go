@@ -20,6 +20,7 @@ const (
 	Edit       Kind = "edit"       // answer Message in Run; it stands in the place of Edits
 	Cancel     Kind = "cancel"     // end Run
 	Answer     Kind = "answer"     // look what people have answered: Run may go on
+	Pin        Kind = "pin"        // other feeds are pinned now: the store says which
 	Heal       Kind = "heal"       // a follower sees a hole that no read fills: begin a new generation
 )
 

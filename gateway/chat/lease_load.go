@@ -52,7 +52,10 @@ func (l *Lease) load(ctx context.Context) (same *Position, err error) {
 		if err := l.state.wait(ctx, l.q.archive, l.Conversation); err != nil {
 			return nil, err
 		}
-		if at.IsZero() && len(stored) == 0 {
+		if l.state.Pins, err = pinsOf(ctx, l.q.archive, l.Conversation); err != nil {
+			return nil, err
+		}
+		if at.IsZero() && len(stored) == 0 && len(l.state.Pins) == 0 {
 			return &at, nil
 		}
 		return nil, nil

@@ -19,6 +19,7 @@ type State struct {
 	Run      *Run          `json:"run,omitempty"`    // the latest
 	Open     []string      `json:"open,omitempty"`   // messages that are being written
 	Title    string        `json:"title,omitempty"`
+	Pins     []string      `json:"pins,omitempty"` // feeds, by name
 
 	Interrupts []Interrupt `json:"interrupts,omitempty"` // what the run waits for
 
@@ -80,6 +81,8 @@ func (s *State) Apply(e Entry) {
 		s.said(ev.Said)
 	case Titled:
 		s.Title = ev.Title
+	case Pinned:
+		s.Pins = ev.Pins
 	case RunStarted, RunTakenOver, RunFinished, RunError:
 		s.applyRun(e)
 	case TextStart, ReasoningStart:
@@ -306,6 +309,7 @@ func (s *State) Clone() State {
 		}
 	}
 	c.Queued, c.Open, c.Interrupts = slices.Clone(s.Queued), slices.Clone(s.Open), slices.Clone(s.Interrupts)
+	c.Pins = slices.Clone(s.Pins)
 	if s.Run != nil {
 		r := *s.Run
 		c.Run = &r

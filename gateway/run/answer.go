@@ -230,6 +230,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	}
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
+	agent.Data = a.live(ctx)
 	for step, err := range agent.Run(ctx, a.withFiles(ctx, a.msgs), &guarded{a, a.set}) {
 		if a.asking = step.Asks; err == nil {
 			err = a.step(ctx, step, a.set)

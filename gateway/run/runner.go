@@ -77,6 +77,10 @@ type Options struct {
 	Approval  time.Duration // for which people are waited for: 24 h
 	Hold      time.Duration // for which a message is held while Redis is away, before it is refused: 3 s
 
+	Pins     Pins // where what conversations pin is kept; nil: nothing can be pinned
+	PinsMost int  // feeds that a conversation may pin: 4
+	Live     Live // what those say; nil: nothing
+
 	PerPerson int                      // answers of one person at once, on all replicas: 3; negative: any number
 	PerTenant int                      // answers of one tenant's people at once, on all replicas: any number
 	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
@@ -101,6 +105,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.Approval = or(o.Approval, 24*time.Hour)
 	o.Hold = or(o.Hold, 3*time.Second)
+	o.PinsMost = or(o.PinsMost, 4)
 	if o.PerPerson == 0 {
 		o.PerPerson = 3
 	}

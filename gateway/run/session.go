@@ -176,6 +176,9 @@ func (s *session) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.showPins(ctx, its); err != nil {
+		return err
+	}
 	for _, it := range its {
 		if s.notice(it) {
 			if err := s.lease.Remove(ctx, it); err != nil {

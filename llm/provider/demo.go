@@ -73,6 +73,9 @@ func (d *demo) turn(req llm.Request) demoTurn {
 	if len(talk.results) > 0 {
 		return demoTurn{text: demoAnswer(talk, mind.plan(talk).ask)}
 	}
+	if text := demoPinned(talk); text != "" {
+		return demoTurn{text: text}
+	}
 	plan := mind.plan(talk)
 	switch {
 	case plan.text != "":

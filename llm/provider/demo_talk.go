@@ -14,6 +14,7 @@ import (
 type demoTalk struct {
 	questions []string     // of the user, in order
 	results   []demoResult // since the last question
+	live      string       // data that came with the last question
 	noted     bool         // the note at an answer's end was given before
 	seal      []byte       // hash of the messages
 }
@@ -39,7 +40,8 @@ func demoTalkOf(msgs []llm.Message) demoTalk {
 func (t *demoTalk) take(m llm.Message, calls map[string]llm.ToolCall) {
 	switch m.Role {
 	case llm.User:
-		t.questions, t.results = append(t.questions, m.Content), nil
+		said, live := llm.CutContext(m.Content)
+		t.questions, t.results, t.live = append(t.questions, said), nil, live
 	case llm.Assistant:
 		t.noted = t.noted || demoHasNote(m.Content)
 		for _, c := range m.ToolCalls {
