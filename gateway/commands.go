@@ -31,6 +31,8 @@ func (s *Server) execute(ctx context.Context, p Principal, cmd command) reply {
 		r, err = s.edit(ctx, p, cmd)
 	case "answer":
 		r, err = s.answer(ctx, p, cmd)
+	case "pin", "unpin":
+		r, err = s.pin(ctx, p, cmd)
 	case "history":
 		r, err = s.history(ctx, p, cmd)
 	case "ping":

@@ -24,6 +24,7 @@ type command struct {
 	Content   string `json:"content,omitempty"`   // edit
 	Before    string `json:"before,omitempty"`    // history
 	Limit     int    `json:"limit,omitempty"`     // history
+	Feed      string `json:"feed,omitempty"`      // pin, unpin
 	Client    string `json:"client,omitempty"`    // hello
 
 	Files  *[]string `json:"files,omitempty"`  // edit; none: those of the old message

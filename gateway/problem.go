@@ -14,6 +14,7 @@ import (
 	"parley/gateway/run"
 	"parley/gateway/store"
 	"parley/tools"
+	"parley/tools/feed"
 	"parley/tools/rag"
 )
 
@@ -112,6 +113,10 @@ func problemOf(err error) *Problem {
 		return problem(http.StatusConflict, codeConflict, "This message was edited, or one before it, and is no longer shown. Edit the one in its place.").in("messageId")
 	case errors.Is(err, run.ErrNotLast), errors.Is(err, store.ErrNotLast):
 		return problem(http.StatusConflict, codeConflict, "Only the last answer of a conversation can be given anew.")
+	case errors.Is(err, chat.ErrPinned):
+		return problem(http.StatusConflict, codeTooMany, "As many feeds are pinned to this conversation as may be. Unpin one.").in("feed")
+	case errors.Is(err, feed.ErrTooMany):
+		return problem(http.StatusConflict, codeTooMany, "There are as many feeds as may be. Delete one; the operator can raise PARLEY_FEEDS.")
 	case errors.Is(err, tools.ErrBuiltin):
 		return problem(http.StatusConflict, codeConflict, "A built-in tool has this name. Choose another.").in("name")
 	case errors.As(err, &he):

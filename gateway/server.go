@@ -22,6 +22,7 @@ import (
 	"parley/gateway/run"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/feed"
 	"parley/tools/mcp"
 	"parley/tools/rag"
 )
@@ -60,6 +61,7 @@ type Config struct {
 	Tools     *tools.Registry
 	MCP       *mcp.Servers
 	Use       ToolUse // nil: it is not known
+	Feeds     *feed.Book
 	Documents *rag.Service
 	Keys      Keys
 	Files     *Files
@@ -211,6 +213,12 @@ func (s *Server) routes() {
 	v1.POST("/tools/draft", s.admin(s.draftTool))
 	v1.POST("/tools/:name/call", s.admin(s.callTool))
 	v1.POST("/tools/import", s.spare(s.admin(s.importTools)))
+	v1.GET("/feeds", s.admin(s.listFeeds))
+	v1.GET("/feeds/:name", s.admin(s.getFeed))
+	v1.GET("/feeds/:name/value", s.admin(s.getFeedValue))
+	v1.PUT("/feeds/:name", s.admin(s.putFeed))
+	v1.DELETE("/feeds/:name", s.admin(s.deleteFeed))
+	v1.GET("/conversations/:c/feeds", s.person(s.own(s.listPinned)))
 	v1.GET("/mcp", s.admin(s.listMCP))
 	v1.GET("/mcp/:name", s.admin(s.getMCP))
 	v1.PUT("/mcp/:name", s.admin(s.putMCP))

@@ -66,12 +66,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer registry.Credentials.Wait()
-	bus := chat.NewBus(redis, chat.NewID("p"))
+	incarnation := chat.NewID("p")
+	bus := chat.NewBus(redis, incarnation)
 	queue := chat.NewQueue(redis, bus, db, chat.QueueOptions{TTL: s.Lease})
 	hub := chat.NewHub(redis, bus, chat.HubOptions{Frame: gateway.EventFrame, Cold: func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
 		return chat.FromArchive(ctx, db, conv)
 	}})
 	agent := &llm.Agent{Model: model, System: systemPrompt(s), MaxTurns: s.MaxTurns, Parallel: s.ParallelTools}
+	feeds, book := openFeeds(s, db, redis, incarnation, registry, log)
 	mem, seats := openMemory(s, log), fleet.NewSeats(redis)
 	shared := run.Seats(seats)
 	if s.Redis == "" { // this replica is all there is, and counts by itself
@@ -80,13 +82,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files,
+		Pins: db, PinsMost: s.Pins, Live: book,
 	})
 	page, err := web.New()
 	if err != nil {
 		return err
 	}
 	server := gateway.New(gateway.Config{
-		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Documents: documents, Files: files,
+		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Feeds: book, Documents: documents, Files: files,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
 		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short:     mem.Short,
@@ -96,7 +99,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	})
 	h := &house{
 		settings: s, log: log, ln: ln, server: server, runner: runner,
-		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, use.Run, servers.Run, mem.watch},
+		below: []func(context.Context) error{bus.Run, queue.Run, hub.Run, seats.Run, use.Run, servers.Run, feeds.Run, mem.watch},
 		http:  &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)},
 	}
 	greet(stdout, s, ln.Addr(), keys)

@@ -66,6 +66,13 @@ type settings struct {
 	MaxResultTokens         int
 	WaitMax                 time.Duration
 
+	Feeds       int
+	FeedValues  int
+	FeedBytes   int
+	FeedMessage int // bytes
+	FeedRate    int // messages a second
+	Pins        int
+
 	Memory int64 // bytes, 0 for what the environment says
 
 	Answers       int

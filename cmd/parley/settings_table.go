@@ -172,6 +172,12 @@ func limitRows() []setting {
 		period("file-orphans", "24h", "How long an uploaded file is kept that no message has.", "1m", "8760h", func(s *settings) *duration { return &s.FileOrphans }),
 		number("max-result-tokens", "n", "8000", "Tokens of a tool's result, about, where the tool does not say itself; longer ones are cut.", 100, 200_000, func(s *settings) *int { return &s.MaxResultTokens }),
 		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),
+		number("feeds", "n", "32", "WebSocket feeds that may be registered.", 1, 1000, func(s *settings) *int { return &s.Feeds }),
+		number("feed-values", "n", "100", "Values that are kept of one feed.", 1, 10_000, func(s *settings) *int { return &s.FeedValues }),
+		number("feed-bytes", "bytes", "65536", "Bytes of the values that are kept of one feed; one value may have an eighth of it.", 1024, 4<<20, func(s *settings) *int { return &s.FeedBytes }),
+		number("feed-message", "bytes", "262144", "Longest message of a feed.", 1024, 16<<20, func(s *settings) *int { return &s.FeedMessage }),
+		number("feed-rate", "n", "50", "Messages a second of one feed that are looked at, the newest ones.", 1, 10_000, func(s *settings) *int { return &s.FeedRate }),
+		number("pins", "n", "4", "Feeds that one conversation may have pinned.", 1, 64, func(s *settings) *int { return &s.Pins }),
 		memoryRow(),
 	})
 }

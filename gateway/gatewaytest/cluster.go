@@ -17,6 +17,7 @@ import (
 	"parley/gateway/store/vault"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/feed"
 )
 
 // A Cluster is several replicas on one Redis and one store.
@@ -32,6 +33,10 @@ type Cluster struct {
 	// Registry, if set, makes the tools of a replica, which then registers
 	// endpoints in the store; Tools is not used.
 	Registry func(db *store.DB) *tools.Registry
+
+	// Outside, if set, is what replicas connect to feeds through. Without it
+	// they have none.
+	Outside *tools.Client
 
 	file string
 	n    int
@@ -72,6 +77,8 @@ type Replica struct {
 	Runner *run.Runner
 	Tools  *tools.Registry // of Cluster.Registry
 	Use    *fleet.Stats    // of Tools
+	Feeds  *fleet.Feeds
+	Book   *feed.Book
 
 	cluster *Cluster
 
@@ -108,8 +115,18 @@ func (c *Cluster) Start() *Replica {
 	r.Hub = chat.NewHub(rdb, bus, chat.HubOptions{Cold: Cold(db), Frame: gateway.EventFrame})
 	r.Queue = chat.NewQueue(rdb, bus, db, c.Queue)
 	seats := fleet.NewSeats(rdb)
+	outside := c.Outside
+	if outside == nil {
+		outside = tools.NewClient(tools.ClientOptions{})
+	}
+	r.Feeds = fleet.NewFeeds(rdb, name, db, outside.HTTP(), fleet.FeedOptions{Log: c.Log})
+	r.Book = &feed.Book{Store: db, Windows: r.Feeds}
+	if r.Tools != nil {
+		r.Tools.Suppliers = append(r.Tools.Suppliers, r.Book)
+	}
 	o := c.Run
 	o.Seats, o.Files = seats, gateway.NewFiles(db, gateway.FileOptions{})
+	o.Pins, o.Live = db, r.Book
 	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), o)
 	var ctx, work context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
@@ -119,6 +136,9 @@ func (c *Cluster) Start() *Replica {
 	r.wg.Go(func() { _ = r.Hub.Run(ctx) })
 	r.wg.Go(func() { _ = seats.Run(ctx) })
 	r.wg.Go(func() { _ = r.Use.Run(ctx) })
+	if c.Outside != nil {
+		r.wg.Go(func() { _ = r.Feeds.Run(ctx) })
+	}
 	go func() { defer close(r.done); _ = r.Runner.Serve(work) }()
 	r.close = func() { _ = db.Close(); _ = rdb.Close() }
 	return r
