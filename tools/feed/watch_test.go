@@ -73,14 +73,14 @@ func TestMessagesBecomeValues(t *testing.T) {
 		says []string
 		want []string
 	}{
-		"whole":                   {"", []string{`{"a":1}`, `2`, `plain text`}, []string{`{"a":1}`, `2`, `"plain text"`}},
-		"a part":                  {".p", []string{`{"p":1.50}`, `{"p":"x"}`}, []string{`1.50`, `"x"`}},
-		"dropped":                 {`select(.t=="trade").p`, []string{`{"t":"ping"}`, `{"t":"trade","p":1}`}, []string{`1`}},
-		"null is dropped":         {".p", []string{`{"q":1}`, `{"p":1}`}, []string{`1`}},
-		"several of one":          {".[]", []string{`[1,2,3]`}, []string{"1", "2", "3"}},
-		"garbage between":         {".p", []string{`{"p":`, "\x01", `{"p":1}`}, []string{`1`}},
-		"an endless expression":   {"if . == 1 then last(range(1e18)) else . end", []string{`1`, `2`}, []string{`2`}},
-		"too many of one":         {"range(1e9)", []string{`1`}, seq(100)},
+		"whole":                 {"", []string{`{"a":1}`, `2`, `plain text`}, []string{`{"a":1}`, `2`, `"plain text"`}},
+		"a part":                {".p", []string{`{"p":1.50}`, `{"p":"x"}`}, []string{`1.50`, `"x"`}},
+		"dropped":               {`select(.t=="trade").p`, []string{`{"t":"ping"}`, `{"t":"trade","p":1}`}, []string{`1`}},
+		"null is dropped":       {".p", []string{`{"q":1}`, `{"p":1}`}, []string{`1`}},
+		"several of one":        {".[]", []string{`[1,2,3]`}, []string{"1", "2", "3"}},
+		"garbage between":       {".p", []string{`{"p":`, "\x01", `{"p":1}`}, []string{`1`}},
+		"an endless expression": {"if . == 1 then last(range(1e18)) else . end", []string{`1`, `2`}, []string{`2`}},
+		"too many of one":       {"range(1e9)", []string{`1`}, seq(100)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -228,8 +228,10 @@ func TestHostileServers(t *testing.T) {
 	}{
 		"a huge frame":      {toolstest.Huge(), "longer than is allowed"},
 		"pings without end": {toolstest.Floods(0x89, "p"), "too many pings"},
-		"a message without end": {toolstest.Fragments(100 * time.Millisecond),
-			"did not end it in time"},
+		"a message without end": {
+			toolstest.Fragments(100 * time.Millisecond),
+			"did not end it in time",
+		},
 		"a reserved opcode": {toolstest.Floods(0x83, "x"), "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,8 @@ type Feed struct {
 	Raw    RawScript // if set, it has the connection right behind the handshake, and Script is not used
 
 	mu    sync.Mutex // guards all below
+	shut  bool
+	cut   []context.CancelFunc
 	open  int
 	most  int
 	dials int
@@ -38,7 +40,10 @@ type RawScript func(c net.Conn)
 
 // ServeHTTP implements [http.Handler].
 func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.began(r)
+	if !f.began(r) {
+		http.Error(w, "closed", http.StatusServiceUnavailable)
+		return
+	}
 	defer f.ended()
 	if f.Raw != nil {
 		f.raw(w, r)
@@ -51,6 +56,9 @@ func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { _ = c.CloseNow() }()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
+	f.mu.Lock()
+	f.cut = append(f.cut, cancel)
+	f.mu.Unlock()
 	go func() { // what the client says, and its pings and close
 		defer cancel()
 		for {
@@ -66,12 +74,28 @@ func (f *Feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = f.Script(ctx, c)
 }
 
-func (f *Feed) began(r *http.Request) {
+// Refuse ends all connections of a Script and lets none be made, or lets them
+// again.
+func (f *Feed) Refuse(shut bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.shut = shut
+	for _, cut := range f.cut {
+		cut()
+	}
+	f.cut = nil
+}
+
+func (f *Feed) began(r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.shut {
+		return false
+	}
 	f.dials, f.open = f.dials+1, f.open+1
 	f.most = max(f.most, f.open)
 	f.heads, f.query = append(f.heads, r.Header.Clone()), append(f.query, r.URL.RawQuery)
+	return true
 }
 
 func (f *Feed) ended() {
