@@ -145,7 +145,7 @@ type pinnable struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
 	Pinned      bool          `json:"pinned"`
-	Now         *feed.Excerpt `json:"now,omitempty"` // of one that is pinned
+	Now         *feed.Excerpt `json:"now,omitempty"` // of one that is pinned and still there
 }
 
 // listPinned returns the feeds that a conversation has pinned, with their
@@ -174,6 +174,8 @@ func (s *Server) listPinned(c echo.Context) error {
 			now := r.Excerpt(f, r.Recent(1, 0), 0)
 			list = append(list, pinnable{name, f.Description, true, &now})
 			delete(byName, name)
+		} else { // deleted since; it can be unpinned
+			list = append(list, pinnable{Name: name, Pinned: true})
 		}
 	}
 	for _, f := range all {
