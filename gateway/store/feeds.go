@@ -6,31 +6,34 @@ import (
 	"encoding/json"
 
 	"parley/gateway/chat"
+	"parley/tools"
 	"parley/tools/feed"
 )
 
-// Feeds returns all declared feeds, by name.
+// Feeds returns all declared feeds, by name. A secret that cannot be decrypted
+// is [tools.Mask], with which a feed cannot be connected.
 func (db *DB) Feeds(ctx context.Context) ([]feed.Feed, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT body FROM feeds ORDER BY name`)
-	fs, err := collect(rows, err, scanFeed)
+	fs, err := collect(rows, err, db.scanFeed)
 	return fs, wrap("feeds", err)
 }
 
-// Feed returns the feed of that name.
+// Feed returns the feed of that name, as Feeds does.
 func (db *DB) Feed(ctx context.Context, name string) (feed.Feed, error) {
-	f, err := scanFeed(db.read.QueryRowContext(ctx, `SELECT body FROM feeds WHERE name = $1`, name))
+	f, err := db.scanFeed(db.read.QueryRowContext(ctx, `SELECT body FROM feeds WHERE name = $1`, name))
 	return f, wrap("feed "+name, err)
 }
 
 // PutFeed stores f in the place of the feed of the same name, if there is one.
+// Its secrets are encrypted.
 func (db *DB) PutFeed(ctx context.Context, f feed.Feed) error {
-	body, err := json.Marshal(f)
+	body, err := db.closeFeed(f)
 	if err != nil {
 		return wrap("put feed "+f.Name, err)
 	}
 	_, err = db.exec(ctx, `
 		INSERT INTO feeds (name, body) VALUES ($1, $2)
-		ON CONFLICT (name) DO UPDATE SET body = excluded.body`, f.Name, string(body))
+		ON CONFLICT (name) DO UPDATE SET body = excluded.body`, f.Name, body)
 	return wrap("put feed "+f.Name, err)
 }
 
@@ -40,12 +43,42 @@ func (db *DB) DeleteFeed(ctx context.Context, name string) error {
 	return wrap("delete feed "+name, oneRow(res, err, chat.ErrNotFound))
 }
 
-func scanFeed(row interface{ Scan(...any) error }) (f feed.Feed, err error) {
+func (db *DB) scanFeed(row interface{ Scan(...any) error }) (f feed.Feed, err error) {
 	var body []byte
 	if err := row.Scan(&body); err != nil {
 		return f, err
 	}
-	return f, json.Unmarshal(body, &f)
+	if f, err = decodeFeed(body); err != nil || db.vault == nil {
+		return f, err
+	}
+	return f.MapSecrets(func(member, value string) (string, error) {
+		plain, err := db.unseal([]byte(value), feedPlace(f.Name, member))
+		if err != nil {
+			return tools.Mask, nil
+		}
+		return string(plain), nil
+	})
+}
+
+func decodeFeed(body []byte) (f feed.Feed, err error) { return f, json.Unmarshal(body, &f) }
+
+// openFeed fails if a secret cannot be decrypted.
+func (db *DB) openFeed(body []byte) (feed.Feed, error) {
+	f, err := decodeFeed(body)
+	if err != nil {
+		return f, err
+	}
+	return f.MapSecrets(db.unsealing(func(member string) string { return feedPlace(f.Name, member) }))
+}
+
+func (db *DB) closeFeed(f feed.Feed) (string, error) {
+	name := f.Name
+	f, err := f.MapSecrets(db.sealing(func(member string) string { return feedPlace(name, member) }))
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(f)
+	return string(b), err
 }
 
 // Pin pins a feed to a conversation, behind those that are, of which there may

@@ -33,6 +33,8 @@ func endpointPlace(name, member string) string   { return "endpoints\x00" + name
 func mcpPlace(name, member string) string        { return "mcp\x00" + name + "\x00" + member }
 func credentialPlace(name, member string) string { return "credentials\x00" + name + "\x00" + member }
 
+func feedPlace(name, member string) string { return "feeds\x00" + name + "\x00" + member }
+
 func tokenPlace(k tools.TokenKey) string { return "tokens\x00" + k.Credential + "\x00" + k.Person }
 func departurePlace(state string) string { return "departures\x00" + state }
 
@@ -184,6 +186,17 @@ func (db *DB) resealings() []resealing {
 					return "", err
 				}
 				return db.closeCredential(c)
+			},
+		},
+		{
+			"feeds", `SELECT name, '', body FROM feeds`,
+			`UPDATE feeds SET body = $1 WHERE name = $2 AND $3 = '' AND body = $4`, false,
+			func(_, _ string, was []byte) (string, error) {
+				f, err := db.openFeed(was)
+				if err != nil {
+					return "", err
+				}
+				return db.closeFeed(f)
 			},
 		},
 		{

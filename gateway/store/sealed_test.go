@@ -12,6 +12,7 @@ import (
 
 	"parley/gateway/chat"
 	"parley/tools"
+	"parley/tools/feed"
 	"parley/tools/mcp"
 )
 
@@ -34,6 +35,7 @@ func secretsEverywhere(t *testing.T, db *DB) {
 	err = errors.Join(err, db.PutEndpoint(t.Context(), secretEndpoint("e")),
 		db.PutMCPServer(t.Context(), mcp.Server{Name: "m", URL: "https://m.example/mcp", Headers: map[string]string{"X-Api-Key": canary + "-mcp"}}),
 		db.PutCredential(t.Context(), c), db.PutCredential(t.Context(), basic), db.PutCredential(t.Context(), key),
+		db.PutFeed(t.Context(), feed.Feed{Name: "f", Headers: map[string]string{"X-Key": canary + "-feed"}, SecretQuery: map[string]string{"token": canary + "-feed-query"}, Login: canary + "-login"}),
 		db.PutDeparture(t.Context(), "state", tools.Departure{Verifier: canary + "-verifier", Person: "ann", Expires: time.Now().Add(time.Hour)}))
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +54,11 @@ func mustReadSecrets(t *testing.T, db *DB) {
 	b, err4 := db.Credential(t.Context(), "b")
 	k, err5 := db.Token(t.Context(), tools.TokenKey{Credential: "c", Person: "ann"})
 	m, err6 := db.MCPServer(t.Context(), "m")
-	if err := errors.Join(err, err2, err3, err4, err5, err6); err != nil {
+	f, err7 := db.Feed(t.Context(), "f")
+	if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range []string{string(s), e.Steps[0].Headers["X-Api-Key"], e.Steps[1].SecretQuery["key"], c.ClientSecret, b.User, b.Password, k.Access, k.Refresh, m.Headers["X-Api-Key"]} {
+	for _, got := range []string{string(s), e.Steps[0].Headers["X-Api-Key"], e.Steps[1].SecretQuery["key"], c.ClientSecret, b.User, b.Password, k.Access, k.Refresh, m.Headers["X-Api-Key"], f.Headers["X-Key"], f.SecretQuery["token"], f.Login} {
 		if !strings.HasPrefix(got, canary) {
 			t.Errorf("a secret is read as %q", got)
 		}

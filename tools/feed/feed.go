@@ -114,7 +114,7 @@ func (f Feed) Validate() error {
 	if err := f.validURL(); err != nil {
 		return err
 	}
-	if _, err := compile(f.Value); err != nil {
+	if _, err := tools.ParseExpression(f.Value); err != nil {
 		return faultf("value", "%s", err)
 	}
 	return f.validSecrets()

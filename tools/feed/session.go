@@ -35,6 +35,7 @@ const (
 
 // Why a connection was ended here.
 var (
+	errSealed  = errors.New("a secret of the feed cannot be decrypted: give it again")
 	errSilent  = errors.New("the server does not answer pings")
 	errPings   = errors.New("the server sends too many pings")
 	errSlow    = errors.New("the server began a message and did not end it in time")
@@ -76,6 +77,9 @@ func (r refusal) Error() string {
 }
 
 func (w *Watch) dial(ctx context.Context, cancel context.CancelCauseFunc) (*websocket.Conn, error) {
+	if w.feed.validSecrets() != nil {
+		return nil, errSealed
+	}
 	target, err := w.feed.target()
 	if err != nil {
 		return nil, errors.New("the address is no URL")
@@ -264,7 +268,7 @@ func (w *Watch) reason(err error) string {
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return fmt.Sprintf("%s (%d bytes)", errTooLong, w.limits.Message)
 	}
-	for _, own := range []error{errSilent, errPings, errSlow} {
+	for _, own := range []error{errSealed, errSilent, errPings, errSlow} {
 		if errors.Is(err, own) {
 			return own.Error()
 		}

@@ -9,13 +9,15 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"parley/tools"
 )
 
 // A Watch keeps up the connection to one feed. All methods may be called
 // concurrently; Run is called once.
 type Watch struct {
 	feed   Feed
-	expr   *expr
+	expr   tools.Expression
 	http   *http.Client
 	limits Limits
 	put    func(Value)
@@ -30,7 +32,7 @@ type Watch struct {
 // alone. put is called with each value, in order and by one goroutine; it must
 // not wait.
 func NewWatch(f Feed, client *http.Client, l Limits, put func(Value)) (*Watch, error) {
-	e, err := compile(f.Value)
+	e, err := tools.ParseExpression(f.Value)
 	if err != nil {
 		return nil, fmt.Errorf("feed: %s: value: %w", f.Name, err)
 	}
@@ -120,7 +122,7 @@ func (w *Watch) count() {
 
 // process makes values of a message.
 func (w *Watch) process(ctx context.Context, m message) {
-	vs, err := w.expr.values(ctx, m.raw)
+	vs, err := values(ctx, w.expr, m.raw)
 	for _, v := range vs {
 		if len(v) > w.limits.Bytes/8 {
 			err = fmt.Errorf("a value has %d bytes; %d are kept at most: choose less of a message with the expression in value", len(v), w.limits.Bytes/8)

@@ -80,7 +80,7 @@ func TestMessagesBecomeValues(t *testing.T) {
 		"several of one":        {".[]", []string{`[1,2,3]`}, []string{"1", "2", "3"}},
 		"garbage between":       {".p", []string{`{"p":`, "\x01", `{"p":1}`}, []string{`1`}},
 		"an endless expression": {"if . == 1 then last(range(1e18)) else . end", []string{`1`, `2`}, []string{`2`}},
-		"too many of one":       {"range(1e9)", []string{`1`}, seq(100)},
+		"too many of one":       {"range(1e9)", []string{`1`}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -93,13 +93,6 @@ func TestMessagesBecomeValues(t *testing.T) {
 			})
 		})
 	}
-}
-
-func seq(n int) (s []string) {
-	for i := range n {
-		s = append(s, fmt.Sprint(i))
-	}
-	return s
 }
 
 func TestWhoConnectsSignsInAndSubscribes(t *testing.T) {
