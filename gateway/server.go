@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,6 +86,7 @@ type Info struct {
 	Build  string `json:"build"`
 	Model  string `json:"model"`
 	Demo   bool   `json:"demo"`
+	Feeds  bool   `json:"feeds,omitempty"` // there are some that conversations can pin
 	Limits struct {
 		MaxMessage int   `json:"maxMessage"`
 		MaxFile    int64 `json:"maxFile"`
@@ -344,7 +346,13 @@ func (s *Server) page(c echo.Context) error {
 	return nil
 }
 
-func (s *Server) info(c echo.Context) error { return c.JSON(http.StatusOK, s.Info) }
+func (s *Server) info(c echo.Context) error {
+	in := s.Info
+	if all, err := s.Feeds.Store.Feeds(c.Request().Context()); err == nil {
+		in.Feeds = slices.ContainsFunc(all, func(f feed.Feed) bool { return !f.Disabled })
+	}
+	return c.JSON(http.StatusOK, in)
+}
 
 // health says that the process is alive, and nothing of what it needs: a
 // Redis that is away must not have the whole fleet restarted.

@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { ask, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
+import { signal } from '@preact/signals'
+import { ask, info, isNew, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
 import { loadDraft, saveDraft } from './drafts'
 import { attach, attachments, takeFiles, Tray } from './files'
 import { number } from '../ui/format'
@@ -41,6 +42,7 @@ export function Composer() {
   return (
     <div class="composer-wrap">
       <Hint />
+      <PinRow />
       <form class={'composer' + (drop ? ' drop' : '')} onSubmit={(e) => (e.preventDefault(), send())}>
         <Tray />
         <input ref={picker} type="file" multiple hidden onChange={(e) => (attach(e.currentTarget.files), (e.currentTarget.value = ''), box.current?.focus())} />
@@ -114,6 +116,15 @@ export function fit(box: HTMLTextAreaElement): void {
   if (CSS.supports('field-sizing', 'content')) return
   box.style.height = 'auto'
   box.style.height = box.scrollHeight + 'px'
+}
+
+const pins = signal<typeof import('./Pins') | undefined>(undefined) // most servers have no feeds
+
+function PinRow() {
+  const some = info.value?.feeds && !isNew.value
+  useEffect(() => void (some && (pins.peek() ?? import('./Pins').then((m) => (pins.value = m), () => {}))), [some])
+  const Pins = pins.value?.Pins
+  return some && Pins ? <Pins key={thread.value} c={thread.value} /> : null
 }
 
 function Hint() {

@@ -126,6 +126,7 @@ export interface State {
   run?: Run
   open?: string[]
   title?: string
+  pins?: string[] // feeds, by name
   interrupts?: Interrupt[] // what the run waits for
 }
 
@@ -149,6 +150,7 @@ export interface Event {
   said?: Message
   try?: number
   title?: string
+  pins?: string[]
   metadata?: Metadata
 }
 
@@ -179,6 +181,7 @@ export type Command =
   | { type: 'regenerate'; c: string; messageId: string; clientId: string }
   | { type: 'edit'; c: string; messageId: string; clientId: string; content: string }
   | { type: 'answer'; c: string; answers: { interruptId: string; status: 'resolved' | 'cancelled'; payload?: object }[] }
+  | { type: 'pin' | 'unpin'; c: string; feed: string }
   | { type: 'history'; c: string; before?: string; limit: number }
   | { type: 'ping' }
 

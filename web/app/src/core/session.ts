@@ -137,6 +137,11 @@ export class Session {
     await this.conn.request({ type: 'answer', c, answers: [{ interruptId, status, payload }] })
   }
 
+  /** Pins a feed to a conversation, or takes it away. Sending it again is harmless. */
+  async pin(c: string, feed: string, pinned: boolean): Promise<void> {
+    await this.conn.request({ type: pinned ? 'pin' : 'unpin', c, feed })
+  }
+
   /** Fetches older messages; false if there are none or not now. */
   async history(c: Conv): Promise<boolean> {
     if (!c.older || c.loading) return false

@@ -34,6 +34,9 @@ export function apply(s: State, e: Entry): void {
     case 'conversation.titled':
       s.title = ev.title
       break
+    case 'conversation.pinned':
+      s.pins = ev.pins
+      break
     case 'RUN_STARTED':
       start(s, e)
       break
@@ -91,6 +94,7 @@ function replace(s: State, by: State): void {
   s.run = by.run
   s.open = by.open
   s.title = by.title
+  s.pins = by.pins
   s.interrupts = by.interrupts
 }
 

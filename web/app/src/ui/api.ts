@@ -15,6 +15,7 @@ export interface Info {
   build: string
   model: string
   demo: boolean
+  feeds?: boolean // there are some to pin
   limits?: { maxMessage?: number; maxFile?: number; maxFiles?: number }
 }
 
@@ -47,6 +48,18 @@ export function renameConversation(id: string, title: string): Promise<void> {
 /** keepalive: it is sent even while the page goes away. */
 export function deleteConversation(id: string): Promise<void> {
   return call(conversation(id), { method: 'DELETE', keepalive: true })
+}
+
+/** A feed that a conversation has pinned, or could pin. */
+export interface Feed {
+  name: string
+  description: string
+  pinned: boolean
+  now?: { asOf: string; stale?: boolean; note?: string; latest?: { value: unknown; at: string; age: string } }
+}
+
+export function listFeeds(id: string): Promise<{ feeds: Feed[] }> {
+  return call(conversation(id) + '/feeds')
 }
 
 export function info(): Promise<Info> {
