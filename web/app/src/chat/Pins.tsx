@@ -10,7 +10,8 @@ const everyMs = 2_000 // while something is pinned and the page is seen
 
 export function Pins({ c }: { c: string }) {
   void pulse.value
-  const pinned = (view.value?.conv.state.pins ?? []).join()
+  const pins = view.value?.conv.state.pins ?? []
+  const pinned = pins.join()
   const [feeds, setFeeds] = useState<api.Feed[]>([])
   useEffect(() => {
     let over = false
@@ -22,11 +23,11 @@ export function Pins({ c }: { c: string }) {
       if (timer) clearInterval(timer)
     }
   }, [c, pinned])
-  const free = feeds.filter((f) => !f.pinned)
+  const free = feeds.filter((f) => !pins.includes(f.name))
   if (!feeds.length) return null
   return (
     <div class="pins" role="group" aria-label="Pinned feeds">
-      {feeds.filter((f) => f.pinned).map((f) => <Chip key={f.name} c={c} feed={f} />)}
+      {pins.map((name) => <Chip key={name} c={c} feed={feeds.find((f) => f.name === name) ?? { name, description: '', pinned: true }} />)}
       {free.length > 0 && (
         <>
           <button type="button" class="pin-add" popovertarget="pin-menu" title="Pin a live feed: what it says goes with your questions">
