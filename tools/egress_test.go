@@ -28,6 +28,8 @@ var mayDial = map[string]string{
 	"cmd/parley/loadgen_ops.go":      "loads a Parley that the operator names",
 	"gateway/gatewaytest/network.go": "is a network inside a test",
 	"llm/llmtest/server.go":          "is a server inside a test",
+	"tools/feed/session.go":          "dials with the client that it is handed, which is the guarded one",
+	"tools/toolstest/pipe.go":        "is a network inside a test",
 }
 
 // waysOut are what opens a connection or a client, by package.

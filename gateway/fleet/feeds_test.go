@@ -89,6 +89,9 @@ func (m *market) replica() *stall {
 func (m *market) read(r *stall, f feed.Feed) feed.Reading {
 	m.t.Helper()
 	got, err := r.Read(m.t.Context(), f)
+	for tries := 0; err != nil && tries < 10; tries++ { // a link that was mended leaves connections that are cut
+		got, err = r.Read(m.t.Context(), f)
+	}
 	if err != nil {
 		m.t.Fatal(err)
 	}
