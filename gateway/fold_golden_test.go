@@ -156,6 +156,9 @@ func goldenFiles() map[string][]goldenFold {
 	fold := func(name string, s *script) goldenFold {
 		return goldenFold{Name: name, Entries: append([]chat.Entry{}, s.entries...)}
 	}
+	missed := []llm.Missed{{Model: "first", Kind: llm.Truncated, Began: true}}
+	stoodIn := finished("r1", "success")
+	stoodIn.Metadata.Parley.Model, stoodIn.Metadata.Parley.Missed = "second", missed
 	return map[string][]goldenFold{
 		"text": {
 			fold("nothing", newScript()),
@@ -226,6 +229,11 @@ func goldenFiles() map[string][]goldenFold {
 				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})),
 			fold("reasoning is rolled back", begin().put(chat.Event{Type: chat.ReasoningStart, MessageID: "m2", Role: llm.Reasoning}, chat.Event{Type: chat.ReasoningContent, MessageID: "m2", Delta: "Hm"}).
 				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2}).put(thought("m3", "Aha")...)),
+			fold("another model answers in the same try", begin().put(thought("m2", "Hm")...).put(written("m3", "half ")...).
+				put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 1, Metadata: &llm.Metadata{Parley: llm.Details{Model: "second", Missed: missed}}}).
+				put(thought("m4", "So")...).put(whole("m5", "whole")...).put(stoodIn)),
+			fold("thoughts of earlier turns stay", begin().put(thought("m2", "Hm")...).put(written("m3")...).put(call("k1", "m3", "a", "{}")...).put(chat.Event{Type: chat.TextEnd, MessageID: "m3"}, result("m4", "k1", "x")).
+				put(thought("m5", "Gone")...).inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})),
 			fold("doubt in the middle of a message", begin().put(written("m2", "one ")...).generation("doubt").put(chat.Event{Type: chat.TextContent, MessageID: "m2", Delta: "two"}, chat.Event{Type: chat.TextEnd, MessageID: "m2"}, finished("r1", "success"))),
 		},
 	}

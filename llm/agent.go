@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,11 @@ type Chooser interface {
 // All methods may be called concurrently.
 type Agent struct {
 	Model    Model
-	System   string        // instructions; empty for none
-	MaxTurns int           // model turns a run, the last one without tools: 12
-	MaxCalls int           // tool calls a turn; the rest fail: 16
-	Parallel int           // tool calls at the same time: 8
-	Retry    time.Duration // before the one retry of a turn that failed before its first piece: 500 ms
+	System   string // instructions; empty for none
+	MaxTurns int    // model turns a run, the last one without tools: 12
+	MaxCalls int    // tool calls a turn; the rest fail: 16
+	Parallel int    // tool calls at the same time: 8
+	Restarts int    // of a turn on another model, after something of it was said: 2; negative: none
 
 	Data string // that goes with the last question; see [WithContext]
 
@@ -41,13 +42,14 @@ type Agent struct {
 }
 
 // A Step is one thing that happens during a run. Exactly one of its fields is
-// set, but for Turn with Finish.
+// set, but for what comes with Turn.
 type Step struct {
 	Text      string   // a piece of the answer
 	Reasoning string   // a piece of the model's thoughts
 	Turn      *Message // the model's turn is over: all that it said, and the calls that it asks for
 	Finish    Finish   // with Turn: why it is over
-	Usage     *Usage   // with Turn: what it cost
+	Usage     *Usage   // with Turn: what it cost; alone: what a turn has cost that failed
+	StandIn   *StandIn // with Turn: who said it, if not the first model; alone: what was said of this turn so far is void
 	Result    *Message // a tool has answered
 	Asks      []Asked  // the last step of a run that cannot go on before a person has answered these
 }
@@ -123,34 +125,17 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 	return err
 }
 
-// turn asks the model once, and once more if it failed before it said
-// anything and may do better.
+// turn asks the model once.
 func (r *agentRun) turn(last bool) (Message, error) {
-	m, err := r.ask(last)
-	var e *Error
-	if !errors.As(err, &e) || e.MidStream || !e.Retryable() {
-		return m, err
-	}
-	wait := max(orDefault(r.Retry, 500*time.Millisecond), min(e.RetryAfter, 5*time.Second))
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-r.ctx.Done():
-		return Message{}, r.ctx.Err()
-	case <-t.C:
-	}
-	return r.ask(last)
-}
-
-func (r *agentRun) ask(last bool) (Message, error) {
-	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause}
+	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0)}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}
 	t := turn{run: r}
 	for c, err := range r.Model.Stream(r.ctx, req) {
 		if err != nil {
-			return Message{}, t.failed(err)
+			t.usage = cmp.Or(c.Usage, t.usage)
+			return Message{}, r.spent(&t, t.failed(err))
 		}
 		if !t.chunk(c) {
 			return Message{}, errStopped
@@ -160,10 +145,18 @@ func (r *agentRun) ask(last bool) (Message, error) {
 		return Message{}, t.failed(&Error{Kind: Truncated, Provider: r.Model.Name(), Message: "the model's stream ended before its answer did"})
 	}
 	m := t.message()
-	if !r.yield(Step{Turn: &m, Finish: t.finish, Usage: t.usage}, nil) {
+	if !r.yield(Step{Turn: &m, Finish: t.finish, Usage: t.usage, StandIn: t.standIn}, nil) {
 		return m, errStopped
 	}
 	return m, nil
+}
+
+// spent passes on what a turn has cost that failed, and returns why it did.
+func (r *agentRun) spent(t *turn, err error) error {
+	if t.usage != nil && !r.yield(Step{Usage: t.usage}, nil) {
+		return errStopped
+	}
+	return err
 }
 
 func (r *agentRun) offered() []tools.Spec {

@@ -68,6 +68,7 @@ type heard struct {
 	finish         llm.Finish
 	usage          llm.Usage
 	results        []llm.Message
+	standIn        *llm.StandIn // who said the last turn or takes one back
 	err            error
 }
 
@@ -81,8 +82,13 @@ func listen(ctx context.Context, a *llm.Agent, msgs []llm.Message, set llm.Tools
 			if s.Usage != nil {
 				h.usage = h.usage.Add(*s.Usage)
 			}
+			h.standIn = s.StandIn
 		case s.Result != nil:
 			h.results = append(h.results, *s.Result)
+		case s.StandIn != nil:
+			h.text, h.thoughts, h.standIn = "", "", s.StandIn
+		case s.Usage != nil:
+			h.usage = h.usage.Add(*s.Usage)
 		}
 		h.text += s.Text
 		h.thoughts += s.Reasoning
@@ -325,7 +331,7 @@ func TestCancelled(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				began := time.Now()
 				time.AfterFunc(time.Second, func() { cancel(stop) })
-				h := listen(ctx, &llm.Agent{Model: m}, question("nap"), tools.NewSet(nap(nil)))
+				h := listen(ctx, &llm.Agent{Model: llm.NewChain(llm.ChainOptions{}, m)}, question("nap"), tools.NewSet(nap(nil)))
 				if !errors.Is(h.err, context.Canceled) || time.Since(began) != time.Second || len(h.results) > 0 {
 					t.Errorf("%v after %v, results %v", h.err, time.Since(began), h.results)
 				}
@@ -371,59 +377,6 @@ func TestCallsThatWaitAreNotMadeOnceCutOff(t *testing.T) {
 		if made.Load() != 1 {
 			t.Errorf("%d calls were made, want 1; %v", made.Load(), h.err)
 		}
-	})
-}
-
-func TestRetries(t *testing.T) {
-	ok := llmtest.Text("here I am")
-	for name, c := range map[string]struct {
-		first    llmtest.Reply
-		requests int
-		after    time.Duration
-		kind     llm.Kind
-	}{
-		"overloaded":             {llmtest.Fail(503, "", "busy"), 2, 500 * time.Millisecond, ""},
-		"rate limited, 3 s":      {llmtest.Reply{Status: 429, Code: "rate_limit", RetryAfter: 3 * time.Second}, 2, 3 * time.Second, ""},
-		"rate limited, a minute": {llmtest.Reply{Status: 429, Code: "rate_limit", RetryAfter: time.Minute}, 2, 5 * time.Second, ""},
-		"broke off at once":      {llmtest.Reply{Cut: true}, 2, 500 * time.Millisecond, ""},
-		"broke off behind words": {llmtest.Reply{Pieces: []string{"Hel"}, Cut: true}, 1, 0, llm.Truncated},
-		"… behind thoughts":      {llmtest.Reply{Reasoning: []string{"Hm"}, Cut: true}, 1, 0, llm.Truncated},
-		"… behind calls":         {llmtest.Reply{Calls: []llmtest.Call{napCall("a", 0)}, Cut: true}, 2, 500 * time.Millisecond, ""},
-		"an error behind words":  {llmtest.Reply{Pieces: []string{"Hel"}, Error: "oops", Code: "server_error"}, 1, 0, llm.Unavailable},
-		"a bad request":          {llmtest.Fail(400, "", "what?"), 1, 0, llm.BadRequest},
-		"a wrong key":            {llmtest.Fail(401, "", "who?"), 1, 0, llm.Auth},
-		"no such model":          {llmtest.Fail(404, "", "where?"), 1, 0, llm.NotFound},
-		"an empty account":       {llmtest.Fail(429, "insufficient_quota", "pay"), 1, 0, llm.Quota},
-		"too long":               {llmtest.Fail(400, "context_length_exceeded", "long"), 1, 0, llm.TooLong},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				srv, m := model(t, llmtest.Sequence(c.first, ok))
-				began := time.Now()
-				h := listen(t.Context(), &llm.Agent{Model: m}, question("?"), tools.NewSet())
-				if srv.Count() != c.requests || time.Since(began) != c.after {
-					t.Errorf("%d requests in %v, want %d in %v", srv.Count(), time.Since(began), c.requests, c.after)
-				}
-				var e *llm.Error
-				switch {
-				case c.kind == "" && (h.err != nil || h.text != "here I am"):
-					t.Errorf("%q, %v", h.text, h.err)
-				case c.kind != "" && (!errors.As(h.err, &e) || e.Kind != c.kind || len(h.turns) > 0):
-					t.Errorf("%v, turns %v; want kind %s and no turn", h.err, h.turns, c.kind)
-				case c.kind != "" && e.MidStream != (h.text+h.thoughts != ""):
-					t.Errorf("mid-stream is %v behind %q", e.MidStream, h.text+h.thoughts)
-				}
-			})
-		})
-	}
-	t.Run("only once", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			srv, m := model(t, func(llmtest.Request) llmtest.Reply { return llmtest.Fail(500, "", "still busy") })
-			h := listen(t.Context(), &llm.Agent{Model: m, Retry: time.Second}, question("?"), tools.NewSet())
-			if srv.Count() != 2 || h.err == nil {
-				t.Errorf("%d requests, %v", srv.Count(), h.err)
-			}
-		})
 	})
 }
 

@@ -21,6 +21,7 @@ const (
 	Timeout     Kind = "timeout"     // nothing came in time
 	Truncated   Kind = "truncated"   // the stream ended before the answer did
 	Malformed   Kind = "malformed"   // what came is not the protocol
+	Resting     Kind = "resting"     // of a chain's model: it failed too often just now, and was not asked
 )
 
 // An Error is a model's failure to answer.

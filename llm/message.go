@@ -109,6 +109,10 @@ type Details struct {
 	Model   string   `json:"model,omitempty"`
 	Usage   *Usage   `json:"usage,omitempty"`
 	TookMs  int64    `json:"tookMs,omitempty"`
+
+	// Of a turn, and of the end of its run: the models that should have
+	// answered and did not.
+	Missed []Missed `json:"missed,omitempty"`
 }
 
 // An Answered is what became of an interrupt: something that a tool call

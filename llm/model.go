@@ -13,7 +13,8 @@ import (
 // Stream must yield pieces in the order in which they come and end with
 // either one [Chunk] whose Finish is set, which the model itself must have
 // said, or one error. A stream that just ends is not an answer: it must yield
-// an [*Error] of kind [Truncated]. When ctx ends, Stream must yield ctx's
+// an [*Error] of kind [Truncated]. Beside an error there may be the Usage of
+// what came. When ctx ends, Stream must yield ctx's
 // error and leave nothing running, as when the consumer stops.
 type Model interface {
 	Name() string
@@ -28,6 +29,10 @@ type Request struct {
 	NoTools     bool         // Tools are known but must not be called now
 	Temperature *float64     // nil: the provider's default, not sent
 	MaxTokens   int          // of the answer; 0: the provider's default, not sent
+
+	// Restarts is how often the answer may begin anew behind pieces that were
+	// handed on, see [Chunk.StandIn]. Who sets it must drop those pieces then.
+	Restarts int
 
 	// Pause, if set, is called when all that was read of the stream has been
 	// handed on and some of it was text, before the connection is read again:
@@ -45,6 +50,10 @@ type Chunk struct {
 	Finish    Finish    // set on the last chunk only
 
 	State *ProviderState // on the last chunk: what the provider wants back with the answer
+
+	// StandIn, which only a [Chain] sets, and alone, says that another model
+	// than the first answers from here on.
+	StandIn *StandIn
 }
 
 // A Finish is why a model ended its turn.

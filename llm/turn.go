@@ -20,10 +20,15 @@ type turn struct {
 	finish Finish
 	state  *ProviderState
 	said   bool // something was passed on
+
+	standIn *StandIn
 }
 
 // chunk takes one piece and reports whether the consumer wants more.
 func (t *turn) chunk(c Chunk) bool {
+	if c.StandIn != nil {
+		return t.anew(c.StandIn)
+	}
 	if c.Usage != nil {
 		t.usage = c.Usage
 	}
@@ -48,6 +53,13 @@ func (t *turn) chunk(c Chunk) bool {
 	t.said = true
 	t.text.WriteString(c.Text)
 	return t.run.yield(Step{Text: c.Text}, nil)
+}
+
+// anew begins the turn again, said by another model.
+func (t *turn) anew(by *StandIn) bool {
+	said := t.said
+	*t = turn{run: t.run, standIn: by}
+	return !said || t.run.yield(Step{StandIn: by}, nil)
 }
 
 // named gives a call an id of its own: some servers send none, or the same

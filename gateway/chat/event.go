@@ -34,7 +34,7 @@ const (
 	GenerationBegan Type = "conversation.generation" // the first entry, g-0, of a generation
 	MessageSaid     Type = "conversation.message"    // what a person said
 	MessageQueued   Type = "conversation.queued"     // it was heard and waits for the run before it
-	RunTakenOver    Type = "conversation.takeover"   // another writer goes on with a run; what was open is rolled back
+	RunTakenOver    Type = "conversation.takeover"   // a run goes on, by another writer or, in the same try, by another model; what was open is rolled back
 	Titled          Type = "conversation.titled"
 	AskAnswered     Type = "conversation.answered" // what became of an interrupt
 	Pinned          Type = "conversation.pinned"   // which feeds are pinned now, all of them

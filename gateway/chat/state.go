@@ -190,9 +190,20 @@ func (s *State) drop(gone func(llm.Message) bool) {
 	})
 }
 
-// rollBack takes away what an attempt left unfinished.
+// rollBack takes away the turn that was left unfinished: what is open, and
+// the thoughts behind the last whole turn.
 func (s *State) rollBack() {
-	s.Messages = slices.DeleteFunc(s.Messages, func(m llm.Message) bool { return slices.Contains(s.Open, m.ID) })
+	gone := map[string]bool{}
+	for _, id := range s.Open {
+		gone[id] = true
+	}
+	for _, m := range slices.Backward(s.Messages) {
+		if s.Run == nil || runOf(m) != s.Run.ID || m.Role != llm.Reasoning && !gone[m.ID] {
+			break
+		}
+		gone[m.ID] = true
+	}
+	s.drop(func(m llm.Message) bool { return gone[m.ID] })
 	s.Open, s.writing = nil, nil
 }
 
@@ -206,6 +217,7 @@ func (s *State) end(e Entry, status RunStatus) {
 	d.Status = string(status)
 	if end := e.Ev.Metadata; end != nil {
 		d.Model, d.TookMs, d.Finish = end.Parley.Model, end.Parley.TookMs, end.Parley.Finish
+		d.Missed = end.Parley.Missed
 	}
 	if len(e.Ev.Usage) > 0 {
 		d.Usage = &e.Ev.Usage[len(e.Ev.Usage)-1]
@@ -271,7 +283,8 @@ func (s *State) open(e Entry) {
 func (s *State) finish(ev *Event) {
 	if s.writing[ev.MessageID] != nil && ev.Metadata != nil {
 		d := details(&s.find(ev.MessageID).Metadata)
-		d.Finish, d.Provider = ev.Metadata.Parley.Finish, ev.Metadata.Parley.Provider
+		end := ev.Metadata.Parley
+		d.Finish, d.Provider, d.Model, d.Missed = end.Finish, end.Provider, end.Model, end.Missed
 	}
 }
 

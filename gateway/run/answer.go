@@ -27,6 +27,8 @@ type answer struct {
 	set     *tools.Set
 	usage   llm.Usage
 	finish  llm.Finish
+	model   string       // that said the last turn
+	missed  []llm.Missed // models that should have said something and did not
 	asks    []chat.Ask  // what the run has asked people before, answered or not
 	asking  []llm.Asked // what it asks them now
 }
@@ -222,10 +224,8 @@ func (a *answer) converse(ctx context.Context) error {
 
 // goOn runs the agent from wherever the conversation stands.
 func (a *answer) goOn(ctx context.Context) error {
-	if m := said(a.msgs, a.it.Run); m != nil { // all but its end was written
-		if m.Metadata != nil {
-			a.finish = m.Metadata.Parley.Finish
-		}
+	a.recall()
+	if said(a.msgs, a.it.Run) != nil { // all but its end was written
 		return nil
 	}
 	agent := *a.r.agent
@@ -240,6 +240,20 @@ func (a *answer) goOn(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// recall notes what the run's turns so far say of who said them.
+func (a *answer) recall() {
+	for _, m := range a.msgs {
+		if m.Role != llm.Assistant || runID(m) != a.it.Run {
+			continue
+		}
+		d := m.Metadata.Parley
+		a.finish, a.model = d.Finish, d.Model
+		for _, missed := range d.Missed {
+			a.miss(missed)
+		}
+	}
 }
 
 // errTooLong ends a run that takes longer than the operator allows.

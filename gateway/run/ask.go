@@ -176,7 +176,7 @@ func (a *answer) suspend(ctx context.Context) error {
 		a.w.flush()
 		return context.Cause(ctx)
 	}
-	a.w.closeAll("", nil)
+	a.w.closeAll(llm.Details{})
 	asks := a.newAsks()
 	ev := chat.Event{
 		Type: chat.RunFinished, ThreadID: a.lease.Conversation, RunID: a.it.Run,

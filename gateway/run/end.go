@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -23,7 +24,7 @@ func (a *answer) end(ctx context.Context, cause error) error {
 	if cause != nil && !errors.Is(cause, errCancelled) {
 		a.r.log.Warn("run failed", "conversation", a.lease.Conversation, "run", a.it.Run, "error", cause)
 	}
-	a.w.closeAll("", nil)
+	a.w.closeAll(llm.Details{})
 	a.answerOpenCalls(cause)
 	last := a.lastEvent(cause)
 	st := a.lease.State()
@@ -72,24 +73,31 @@ func (a *answer) lastEvent(cause error) chat.Event {
 		return a.failed(llm.Describe(cause))
 	}
 	ev := chat.Event{Type: chat.RunFinished, ThreadID: a.lease.Conversation, RunID: a.it.Run, Outcome: &chat.Outcome{Type: outcome}, Metadata: a.endDetails()}
-	if a.usage != (llm.Usage{}) {
-		ev.Usage = []llm.Usage{a.usage}
-	}
+	ev.Usage = a.cost()
 	return ev
 }
 
 func (a *answer) failed(f llm.Failure) chat.Event {
-	return chat.Event{Type: chat.RunError, RunID: a.it.Run, Message: f.Message, Code: f.Code, Metadata: a.endDetails()}
+	return chat.Event{Type: chat.RunError, RunID: a.it.Run, Message: f.Message, Code: f.Code, Usage: a.cost(), Metadata: a.endDetails()}
+}
+
+// cost is what all requests of the run have cost, nil if nobody counted.
+func (a *answer) cost() []llm.Usage {
+	if a.usage == (llm.Usage{}) {
+		return nil
+	}
+	return []llm.Usage{a.usage}
 }
 
 func (a *answer) endDetails() *llm.Metadata {
 	return &llm.Metadata{Parley: llm.Details{
-		Model: a.r.agent.Model.Name(), TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish,
+		Model: cmp.Or(a.model, a.r.agent.Model.Name()), Missed: a.missed,
+		TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish,
 	}}
 }
 
 func (a *answer) endRecord(last chat.Event) *chat.RunRecord {
-	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunDone, Try: a.try, Model: a.r.agent.Model.Name()}
+	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunDone, Try: a.try, Model: last.Metadata.Parley.Model}
 	if len(last.Usage) > 0 {
 		rec.Usage = &last.Usage[0]
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"parley/gateway/chat"
 	"parley/llm"
@@ -24,6 +25,13 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 		return a.turn(ctx, st, set)
 	case st.Result != nil:
 		return a.result(ctx, *st.Result)
+	case st.StandIn != nil:
+		a.w.rollBack(chat.Event{
+			Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try,
+			Metadata: &llm.Metadata{Parley: llm.Details{Model: st.StandIn.Model, Missed: st.StandIn.Missed}},
+		})
+	case st.Usage != nil:
+		a.usage = a.usage.Add(*st.Usage)
 	}
 	return a.lease.Room(ctx)
 }
@@ -34,12 +42,13 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 	if st.Usage != nil {
 		a.usage = a.usage.Add(*st.Usage)
 	}
+	a.answeredBy(st.StandIn)
 	a.finish = ""
 	if st.Finish == llm.FinishLength || st.Finish == llm.FinishRefused {
 		a.finish = st.Finish
 	}
 	if st.Turn.Content == "" && len(st.Turn.ToolCalls) == 0 {
-		a.w.closeAll(a.finish, nil)
+		a.w.closeAll(llm.Details{Finish: a.finish})
 		return nil
 	}
 	id := a.w.message()
@@ -52,12 +61,34 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
 		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
 	}
-	var state *llm.ProviderState
+	said := llm.Details{Finish: a.finish}
 	if st.Turn.Metadata != nil {
-		state = st.Turn.Metadata.Parley.Provider
+		said.Provider = st.Turn.Metadata.Parley.Provider
 	}
-	a.w.closeAll(a.finish, state)
+	if st.StandIn != nil {
+		said.Model, said.Missed = st.StandIn.Model, st.StandIn.Missed
+	}
+	a.w.closeAll(said)
 	return a.archiveSaid(ctx)
+}
+
+// answeredBy notes who said a turn, nil for the model that is asked first, and
+// who of a chain should have and did not.
+func (a *answer) answeredBy(by *llm.StandIn) {
+	if a.model = a.r.agent.Model.Name(); by == nil {
+		return
+	}
+	a.model = by.Model
+	for _, m := range by.Missed {
+		a.miss(m)
+	}
+}
+
+// miss notes that a model did not answer, once for each way in which it did not.
+func (a *answer) miss(m llm.Missed) {
+	if !slices.Contains(a.missed, m) {
+		a.missed = append(a.missed, m)
+	}
 }
 
 func (a *answer) result(ctx context.Context, m llm.Message) error {

@@ -134,10 +134,20 @@ func (w *writer) closeThought() {
 	}
 }
 
-// closeAll ends the messages that are being written. finish says why the
-// model ended the last one, if not because it was done, and state what its
-// provider wants back with it.
-func (w *writer) closeAll(finish llm.Finish, state *llm.ProviderState) {
+// rollBack writes ev, which takes back the messages that are being written.
+// What was gathered of them nobody sees.
+func (w *writer) rollBack(ev chat.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = strings.Builder{}
+	w.open, w.thought, w.into = "", "", ""
+	w.lease.Put(w.run, w.try, ev)
+}
+
+// closeAll ends the messages that are being written. said is what is to be
+// known of the text: why the model ended it, if not because it was done, what
+// its provider wants back with it, and who said it, if not the first model.
+func (w *writer) closeAll(said llm.Details) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flushLocked()
@@ -146,8 +156,8 @@ func (w *writer) closeAll(finish llm.Finish, state *llm.ProviderState) {
 		return
 	}
 	ev := chat.Event{Type: chat.TextEnd, MessageID: w.open}
-	if finish != "" || state != nil {
-		ev.Metadata = &llm.Metadata{Parley: llm.Details{Finish: finish, Provider: state}}
+	if said.Finish != "" || said.Provider != nil || said.Model != "" {
+		ev.Metadata = &llm.Metadata{Parley: said}
 	}
 	w.lease.Put(w.run, w.try, ev)
 	w.open = ""

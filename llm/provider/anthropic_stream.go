@@ -195,16 +195,21 @@ func (d *anthropicDecoder) whole(data []byte) (llm.Chunk, progress, error) {
 }
 
 func (d *anthropicDecoder) end() (answer, error) {
-	final := llm.Chunk{Finish: d.reason(), State: d.state()}
-	if d.counted {
-		u := d.usage
-		u.Provider, u.Total = d.provider, u.Input+u.Output+u.CacheWritten+u.CachedInput
-		if u.Model == "" {
-			u.Model = d.model
-		}
-		final.Usage = &u
+	return answer{&d.calls, llm.Chunk{Finish: d.reason(), State: d.state(), Usage: d.cost()}}, nil
+}
+
+// cost is what the server has counted so far: what was asked at the beginning,
+// what it said at the end.
+func (d *anthropicDecoder) cost() *llm.Usage {
+	if !d.counted {
+		return nil
 	}
-	return answer{&d.calls, final}, nil
+	u := d.usage
+	u.Provider, u.Total = d.provider, u.Input+u.Output+u.CacheWritten+u.CachedInput
+	if u.Model == "" {
+		u.Model = d.model
+	}
+	return &u
 }
 
 // reason maps the stop reasons

@@ -171,3 +171,5 @@ func (d *geminiDecoder) reason() llm.Finish {
 	}
 	return llm.FinishStop
 }
+
+func (d *geminiDecoder) cost() *llm.Usage { return d.usage }

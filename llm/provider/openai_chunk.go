@@ -294,3 +294,5 @@ func isObject(b []byte) bool {
 	b = bytes.TrimSpace(b)
 	return len(b) > 0 && b[0] == '{' && json.Valid(b)
 }
+
+func (s *openaiDecoder) cost() *llm.Usage { return s.usage }

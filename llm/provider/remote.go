@@ -53,6 +53,17 @@ type decoder interface {
 	end() (answer, error)
 }
 
+// A counter is a decoder that knows what an answer has cost before its end;
+// nil if nothing was told.
+type counter interface{ cost() *llm.Usage }
+
+func spent(d decoder) *llm.Usage {
+	if c, ok := d.(counter); ok {
+		return c.cost()
+	}
+	return nil
+}
+
 // An event is one message of a stream. Its data is valid until the next one
 // is read.
 type event struct {
@@ -107,7 +118,7 @@ func (r *Remote) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chun
 			yield(llm.Chunk{}, ctx.Err())
 			return
 		}
-		yield(llm.Chunk{}, s.describe(err))
+		yield(llm.Chunk{Usage: spent(s.dec)}, s.describe(err))
 	}
 }
 

@@ -87,6 +87,14 @@ export interface Details {
   model?: string
   usage?: Usage
   tookMs?: number
+  missed?: Missed[]
+}
+
+/** A model that should have answered and did not. */
+export interface Missed {
+  model: string
+  kind: string
+  began?: boolean
 }
 
 export interface Metadata {

@@ -136,10 +136,15 @@ function start(s: State, e: Entry): void {
   if (d.replaces) s.messages = s.messages.filter((m) => m.role === 'user' || runOf(m) !== d.replaces)
 }
 
-/** Takes away what an attempt left unfinished. */
+/** Takes away the turn that was left unfinished: what is open, and the thoughts behind the last whole turn. */
 function rollBack(s: State): void {
-  const open = s.open
-  if (open) s.messages = s.messages.filter((m) => !open.includes(m.id))
+  const gone = new Set(s.open)
+  for (let i = s.messages.length - 1; i >= 0 && s.run; i--) {
+    const m = s.messages[i]!
+    if (runOf(m) !== s.run.id || (m.role !== 'reasoning' && !gone.has(m.id))) break
+    gone.add(m.id)
+  }
+  if (gone.size) s.messages = s.messages.filter((m) => !gone.has(m.id))
   s.open = undefined
 }
 
@@ -153,6 +158,7 @@ function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): v
   if (ev.metadata) {
     d.model = ev.metadata.parley.model
     d.tookMs = ev.metadata.parley.tookMs
+    d.missed = ev.metadata.parley.missed
   }
   if (ev.usage?.length) d.usage = ev.usage[ev.usage.length - 1]
   if (status === 'failed') d.failure = { code: ev.code ?? '', message: ev.message ?? '' }
