@@ -284,13 +284,13 @@ func TestUsageOfAllAttempts(t *testing.T) {
 	for name, second := range map[string]llmtest.Reply{"the second answers": whole, "it fails too": {Pieces: []string{"a "}, Cut: true}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				// Anthropic counts the question before it answers.
+				// Anthropic counts from the beginning.
 				_, a := named(t, "first", llmtest.Anthropic, func(llmtest.Request) llmtest.Reply { return llmtest.Reply{Pieces: []string{"half "}, Cut: true} })
 				_, b := named(t, "second", llmtest.Anthropic, func(llmtest.Request) llmtest.Reply { return second })
-				alone := listen(t.Context(), &llm.Agent{Model: b}, question("?"), tools.NewSet()).usage.Input
+				alone := listen(t.Context(), &llm.Agent{Model: b}, question("?"), tools.NewSet()).usage.Output
 				h := listen(t.Context(), &llm.Agent{Model: llm.NewChain(llm.ChainOptions{}, a, b)}, question("?"), tools.NewSet())
-				if h.usage.Input <= alone || alone == 0 {
-					t.Errorf("%d tokens in, with the failed answer; %d without", h.usage.Input, alone)
+				if h.usage.Output <= alone || alone == 0 {
+					t.Errorf("%d tokens out, with the failed answer; %d without", h.usage.Output, alone)
 				}
 			})
 		})

@@ -17,14 +17,16 @@ import (
 
 const modelsUsage = `Usage: parley models [flags]
 
-Shows which model answers by these settings, and where it is asked. With --check it is asked
-two short questions: whether it can be reached, streams, counts and calls tools.`
+Shows which models answer by these settings, in the order in which they stand in for each
+other, and where they are asked. With --check each is asked two short questions: whether it
+can be reached, streams, counts and calls tools; and a server that runs with this ops-addr is
+asked which it lets rest.`
 
-// modelsCommand shows and tries the model of the settings.
+// modelsCommand shows and tries the models of the settings.
 func (a *app) modelsCommand(ctx context.Context, args []string) error {
-	l := newLoader(a.env, "model", "model-provider", "model-url", "model-key", "model-key-file", "model-reasoning", "model-max-tokens", "config")
+	l := newLoader(a.env, "model", "model-provider", "model-url", "model-key", "model-key-file", "model-reasoning", "model-max-tokens", "model-fallback", "ops-addr", "config")
 	fs := a.flags("models", modelsUsage)
-	check := fs.Bool("check", false, "Ask the model.")
+	check := fs.Bool("check", false, "Ask the models.")
 	l.register(fs)
 	rest, err := parse(fs, args)
 	if err != nil {
@@ -37,27 +39,54 @@ func (a *app) modelsCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := openModel(s)
+	models, err := openModels(s)
 	if err != nil {
 		return err
 	}
-	c := &modelCheck{model: m, w: tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)}
-	defer c.w.Flush()
-	c.describe(s)
-	if !*check {
-		return nil
+	var server []llm.LinkStatus
+	if *check && s.OpsAddr != "" {
+		if server, err = askServer(ctx, s.OpsAddr); err != nil {
+			fmt.Fprintf(a.stderr, "No server is asked how its models do: %v\n", err)
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, modelCheckTime)
-	defer cancel()
-	return c.run(ctx)
+	var failed error
+	for i, m := range models {
+		if i > 0 {
+			fmt.Fprintln(a.stdout)
+		}
+		c := &modelCheck{model: m, place: i, w: tabwriter.NewWriter(a.stdout, 0, 4, 2, ' ', 0)}
+		c.describe(s)
+		if i < len(server) {
+			c.served(server[i])
+		}
+		if *check {
+			failed = cmp.Or(c.inTime(ctx), failed)
+		}
+		_ = c.w.Flush()
+	}
+	return failed
 }
 
 // modelCheckTime is how long a model may take for both questions.
 const modelCheckTime = 2 * time.Minute
 
+func (c *modelCheck) inTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, modelCheckTime)
+	defer cancel()
+	return c.run(ctx)
+}
+
+// served says how the model does in a server that runs.
+func (c *modelCheck) served(s llm.LinkStatus) {
+	if s.Model == c.model.Name() {
+		c.line("in the server", "%s; %d requests, %d failed, %d retried, %d times in place of others", s.State, s.Asked, s.Failed, s.Retried, s.StoodIn)
+	}
+}
+
 // A modelCheck finds out what a model can do.
 type modelCheck struct {
 	model llm.Model
+	place int // in the chain, from 0
 	w     *tabwriter.Writer
 }
 
@@ -67,18 +96,21 @@ func (c *modelCheck) line(what, format string, args ...any) {
 
 func (c *modelCheck) describe(s settings) {
 	c.line("model", "%s", c.model.Name())
+	if c.place > 0 {
+		c.line("asked", "if none before it answers")
+	}
 	r, remote := c.model.(*provider.Remote)
 	if !remote {
 		c.line("provider", "demo: built in, and no language model")
 		return
 	}
 	c.line("provider", "%s at %s", r.Provider(), r.Host())
-	key := "none"
-	if s.ModelKey != "" {
-		key = hidden
+	key, reasoning := s.ModelKey, s.ModelReasoning
+	if c.place > 0 {
+		key, reasoning = s.ModelFallback[c.place-1].Key, ""
 	}
-	c.line("key", "%s", key)
-	c.line("reasoning", "%s", cmp.Or(s.ModelReasoning, "as the provider has it"))
+	c.line("key", "%s", cmp.Or(key.String(), "none"))
+	c.line("reasoning", "%s", cmp.Or(reasoning, "as the provider has it"))
 }
 
 // A modelReply is what came of one question.

@@ -42,7 +42,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer closeRedis()
-	model, err := openModel(s)
+	model, err := openChain(s, log)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	})
 	if ops != nil {
 		defer func() { _ = ops.Close() }()
-		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, ops, server, runner, log) })
+		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, ops, server, runner, model, log) })
 	}
 	return h.live(ctx)
 }

@@ -36,11 +36,33 @@ func newLogger(s settings, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-func openModel(s settings) (llm.Model, error) {
-	if s.Demo() {
-		return provider.Demo(provider.DemoOptions{}), nil
+// openChain returns the models of the settings as one that fails over.
+func openChain(s settings, log *slog.Logger) (*llm.Chain, error) {
+	models, err := openModels(s)
+	if err != nil {
+		return nil, err
 	}
-	return openRemote(s)
+	return llm.NewChain(llm.ChainOptions{Log: log}, models...), nil
+}
+
+// openModels opens the models of the settings in their order.
+func openModels(s settings) ([]llm.Model, error) {
+	if s.Demo() {
+		return []llm.Model{provider.Demo(provider.DemoOptions{})}, nil
+	}
+	first, err := openRemote(s)
+	if err != nil {
+		return nil, err
+	}
+	models := []llm.Model{first}
+	for _, f := range s.ModelFallback {
+		m, err := provider.Open(f.Provider, provider.Options{BaseURL: f.URL, Key: string(f.Key), Model: f.Model, MaxTokens: s.ModelMaxTokens})
+		if err != nil {
+			return nil, err
+		}
+		models = append(models, m)
+	}
+	return models, nil
 }
 
 // openRemote opens the model that the settings name.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"parley/gateway"
 	"parley/gateway/run"
+	"parley/llm"
 )
 
 // listenOps returns nil if no address is set.
@@ -32,8 +34,8 @@ func listenOps(ctx context.Context, addr string) (net.Listener, error) {
 
 // serveOps serves metrics and profiles, on an address of their own: they are
 // for operators alone.
-func serveOps(ctx context.Context, ln net.Listener, server *gateway.Server, runner *run.Runner, log *slog.Logger) error {
-	srv := &http.Server{Handler: opsMux(server, runner), ReadHeaderTimeout: 10 * time.Second}
+func serveOps(ctx context.Context, ln net.Listener, server *gateway.Server, runner *run.Runner, models *llm.Chain, log *slog.Logger) error {
+	srv := &http.Server{Handler: opsMux(server, runner, models), ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
 	log.Info("metrics and profiles", "url", "http://"+ln.Addr().String())
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -42,9 +44,13 @@ func serveOps(ctx context.Context, ln net.Listener, server *gateway.Server, runn
 	return nil
 }
 
-func opsMux(server *gateway.Server, runner *run.Runner) *http.ServeMux {
+func opsMux(server *gateway.Server, runner *run.Runner, models *llm.Chain) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(metrics(server, runner), promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", promhttp.HandlerFor(metrics(server, runner, models), promhttp.HandlerOpts{}))
+	mux.HandleFunc(modelsPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(models.Status())
+	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
@@ -54,12 +60,12 @@ func opsMux(server *gateway.Server, runner *run.Runner) *http.ServeMux {
 
 // metrics returns what a replica says of itself. What deploy's alerts and
 // dashboard ask for is tested against it.
-func metrics(server *gateway.Server, runner *run.Runner) *prometheus.Registry {
+func metrics(server *gateway.Server, runner *run.Runner, models *llm.Chain) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	gauge := func(name, help string, f func() int) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) }))
 	}
-	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	reg.MustRegister(modelMetrics{models}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "parley_build_info", Help: "1; the version is in its label.", ConstLabels: prometheus.Labels{"version": shortVersion()},
 	})

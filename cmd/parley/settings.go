@@ -27,6 +27,7 @@ type settings struct {
 	Model          string // empty for the demo model
 	ModelReasoning string // off, low, medium, high, or empty for the provider's default
 	ModelMaxTokens int    // of one turn, 0 for what the provider has
+	ModelFallback  []fallback // that answer if those before do not, the next best first
 	SystemPrompt   string
 
 	AdminToken     secret // empty: one is to be made

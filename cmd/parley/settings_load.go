@@ -78,6 +78,7 @@ func (l *loader) load() (settings, error) {
 		}
 	}
 	l.complete(&s)
+	l.fallbackKeys(&s)
 	if len(l.only) == 0 && len(l.wrong) == 0 {
 		l.together(s, have)
 	}
@@ -234,6 +235,8 @@ func (l *loader) together(s settings, have map[string]given) {
 		l.fail(form("model"), "is needed with %s: name a model of that server", form("model-url"))
 	} else if s.Model == "" && s.ModelKey != "" {
 		l.fail(form("model"), "is needed with a model key: name the model that it is for")
+	} else if s.Demo() && len(s.ModelFallback) > 0 {
+		l.fail(form("model"), "is needed with %s: name the model that is asked first", form("model-fallback"))
 	}
 }
 

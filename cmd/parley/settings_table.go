@@ -15,9 +15,10 @@ type setting struct {
 	def    string // default, as it would be written; parsed like any other value
 	shown  string // default as the help shows it, if that is not def
 	help   string
-	secret bool   // never shown
-	url    bool   // shown without its password
-	fileOf string // this row names a file that holds the value of that setting
+	secret bool                     // never shown
+	url    bool                     // shown without its password
+	hide   func(text string) string // what may be shown of a value, nil for all
+	fileOf string                   // this row names a file that holds the value of that setting
 
 	// set parses text into s. Its error continues the sentence `NAME: "text" …`.
 	set func(s *settings, text string) error
@@ -41,6 +42,8 @@ func (r setting) redact(text string) string {
 		return hidden
 	case r.url:
 		return redactURL(text)
+	case r.hide != nil:
+		return r.hide(text)
 	}
 	return text
 }
@@ -114,7 +117,7 @@ func modelRows() []setting {
 	key := secretRow("model-key", "Key for the model's server; better given by environment or file.",
 		func(s *settings) *secret { return &s.ModelKey }, keyText)
 	return inGroup(groupModel, []setting{
-		model, which, addr, key, fileRow(key, "File that holds the model key."),
+		model, which, addr, key, fileRow(key, "File that holds the model key."), fallbackRow(),
 		text("model-reasoning", "off|low|medium|high", "", "How much the model thinks before it answers, for models that can; empty leaves it to the provider.",
 			func(s *settings) *string { return &s.ModelReasoning }, optional(oneOf("off", "low", "medium", "high"))),
 		number("model-max-tokens", "n", "0", "Longest that the model may write in one turn; 0 leaves it to the provider (8192 for anthropic).", 0, 1<<20,

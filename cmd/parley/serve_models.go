@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/llm"
+)
+
+// modelsPath is where a server tells operators how its models do, on the
+// address of metrics.
+const modelsPath = "/models"
+
+// modelMetrics are what a chain says of itself.
+type modelMetrics struct{ chain *llm.Chain }
+
+// Describe implements [prometheus.Collector]: what comes is told by collecting.
+func (m modelMetrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements [prometheus.Collector].
+func (m modelMetrics) Collect(out chan<- prometheus.Metric) {
+	for i, s := range m.chain.Status() {
+		send := func(name, help string, kind prometheus.ValueType, v float64) {
+			d := prometheus.NewDesc(name, help, []string{"place", "model", "provider"}, nil)
+			out <- prometheus.MustNewConstMetric(d, kind, v, strconv.Itoa(i+1), s.Model, s.Provider)
+		}
+		send("parley_model_resting", "1 while a model is passed over, because it failed again and again.", prometheus.GaugeValue, float64(oneIf(s.State == "resting")))
+		send("parley_model_requests_total", "Requests to a model, retries among them.", prometheus.CounterValue, float64(s.Asked))
+		send("parley_model_failures_total", "Requests that failed by the model's own fault.", prometheus.CounterValue, float64(s.Failed))
+		send("parley_model_retries_total", "Requests that were made once more.", prometheus.CounterValue, float64(s.Retried))
+		send("parley_model_stood_in_total", "Turns of a model in the place of those before it.", prometheus.CounterValue, float64(s.StoodIn))
+	}
+}
+
+// askServer asks a running server how its models do.
+func askServer(ctx context.Context, ops string) ([]llm.LinkStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+modelsPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answers %s", res.Status)
+	}
+	var all []llm.LinkStatus
+	err = json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&all)
+	return all, err
+}
