@@ -113,7 +113,7 @@ export function pathOf(s: Source): string {
 
 function Foot({ view, t, end }: { view: ConvView; t: TurnData; end: Details }) {
   const tokens = end.usage?.totalTokens || (end.usage?.inputTokens ?? 0) + (end.usage?.outputTokens ?? 0)
-  const facts = [end.model, end.tookMs ? duration(end.tookMs) : '', tokens ? `${number(tokens)} tokens` : '', end.at ? time(end.at) : '']
+  const facts = [end.model, missed(end), end.tookMs ? duration(end.tookMs) : '', tokens ? `${number(tokens)} tokens` : '', end.at ? time(end.at) : '']
   return (
     <div class="foot-row">
       {t.parts.some((p) => p.kind === 'text') && <CopyButton text={() => answerText(view, t)} label="Copy the answer" />}
@@ -125,6 +125,12 @@ function Foot({ view, t, end }: { view: ConvView; t: TurnData; end: Details }) {
       <span class="facts">{facts.filter(Boolean).join(' · ')}</span>
     </div>
   )
+}
+
+/** Who should have answered, if it was another. */
+function missed(end: Details): string {
+  const names = new Set((end.missed ?? []).map((m) => m.model))
+  return names.size ? `${[...names].join(' and ')} did not answer` : ''
 }
 
 function answerText(view: ConvView, t: TurnData): string {

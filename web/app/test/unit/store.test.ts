@@ -38,6 +38,16 @@ describe('fold', () => {
     expect(before!.content).toBe('x')
   })
 
+  test('an answer that another model gives says who did not', () => {
+    const s = fold(
+      at({ type: 'RUN_STARTED', runId: 'r1' }), at({ type: 'TEXT_MESSAGE_START', messageId: 'm2' }), at({ type: 'TEXT_MESSAGE_CONTENT', messageId: 'm2', delta: 'half' }),
+      at({ type: 'conversation.takeover', runId: 'r1', try: 1 }), at({ type: 'TEXT_MESSAGE_START', messageId: 'm3' }), at({ type: 'TEXT_MESSAGE_CONTENT', messageId: 'm3', delta: 'whole' }),
+      at({ type: 'TEXT_MESSAGE_END', messageId: 'm3' }),
+      at({ type: 'RUN_FINISHED', runId: 'r1', outcome: { type: 'success' }, metadata: { parley: { model: 'two', missed: [{ model: 'one', kind: 'truncated', began: true }] } } }))
+    expect(s.messages.map((m) => m.content)).toEqual(['whole'])
+    expect(s.messages[0]!.metadata!.parley).toMatchObject({ model: 'two', missed: [{ model: 'one' }] })
+  })
+
   test('a takeover takes back what was not finished, and keeps what was', () => {
     const s = fold(said('u1'), started(), ...text('a1', 'done'), at({ type: 'TEXT_MESSAGE_END', messageId: 'a1' }), ...text('a2', 'half'),
       at({ type: 'conversation.takeover', runId: 'r1', try: 2 }))
