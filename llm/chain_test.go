@@ -84,7 +84,6 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-
 var whole = llmtest.Text("a whole answer")
 
 // What people see when the first of two models fails, whichever protocol

@@ -24,9 +24,9 @@ type settings struct {
 	ModelProvider  string // one of provider.Names, "demo", or "auto"
 	ModelURL       string
 	ModelKey       secret
-	Model          string // empty for the demo model
-	ModelReasoning string // off, low, medium, high, or empty for the provider's default
-	ModelMaxTokens int    // of one turn, 0 for what the provider has
+	Model          string     // empty for the demo model
+	ModelReasoning string     // off, low, medium, high, or empty for the provider's default
+	ModelMaxTokens int        // of one turn, 0 for what the provider has
 	ModelFallback  []fallback // that answer if those before do not, the next best first
 	SystemPrompt   string
 

@@ -29,8 +29,8 @@ type answer struct {
 	finish  llm.Finish
 	model   string       // that said the last turn
 	missed  []llm.Missed // models that should have said something and did not
-	asks    []chat.Ask  // what the run has asked people before, answered or not
-	asking  []llm.Asked // what it asks them now
+	asks    []chat.Ask   // what the run has asked people before, answered or not
+	asking  []llm.Asked  // what it asks them now
 }
 
 // answer brings a run to its end, wherever it stands, and settles it: what it
