@@ -323,5 +323,21 @@ func (s *Server) callTool(c echo.Context) error {
 		Failed  bool           `json:"failed"`
 		Outcome tools.Outcome  `json:"outcome"`
 		Sources []tools.Source `json:"sources,omitempty"`
-	}{r.Content, r.Failed, r.Outcome, r.Sources})
+		Ask     *asked         `json:"ask,omitempty"` // nothing was done: a person is to be asked first
+	}{r.Content, r.Failed, r.Outcome, r.Sources, askedOf(r.Ask)})
+}
+
+// asked is what somebody who tries a tool sees of an Ask.
+type asked struct {
+	Reason  tools.AskReason `json:"reason"`
+	Message string          `json:"message"`
+	Schema  json.RawMessage `json:"schema,omitempty"`
+	URL     string          `json:"url,omitempty"`
+}
+
+func askedOf(a *tools.Ask) *asked {
+	if a == nil {
+		return nil
+	}
+	return &asked{a.Reason, a.Message, a.Schema, a.URL}
 }

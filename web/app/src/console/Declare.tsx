@@ -1,9 +1,17 @@
 import { useState } from 'preact/hooks'
 import * as api from './api'
-import { faultOf, Field, Wrong, type Fault } from './parts'
+import { AuthField, faultOf, Field, Headers, policyOf, Wrong, type Fault } from './parts'
+import { hidden, restored } from './secrets'
 
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']
-const named = ['name', 'description', 'method', 'url', 'parameters', 'headers', 'effect', 'timeoutMs']
+const numbers: [string, string, string, number][] = [
+  ['timeoutMs', 'Time limit (ms)', '15000', 120_000],
+  ['attemptMs', 'Of one attempt (ms)', 'as the time limit', 120_000],
+  ['maxTokens', 'Tokens for the model', '8000', 1_000_000],
+  ['concurrency', 'Requests at once', '16', 1_000],
+]
+const limits = [...numbers.map(([n]) => n), 'cache']
+const named = ['name', 'description', 'method', 'url', 'parameters', 'headers', 'auth', 'effect', 'approval', 'jq', ...limits]
 
 /** The form of a declaration. What it has no field for stays as it is and can be changed as JSON. */
 export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?: boolean; done: (d: api.Declaration) => void }) {
@@ -19,7 +27,7 @@ export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?
     e.preventDefault()
     let all: api.Declaration
     try {
-      all = json === undefined ? ({ ...d, parameters: JSON.parse(parameters) } as unknown as api.Declaration) : (JSON.parse(json) as api.Declaration)
+      all = json === undefined ? ({ ...d, parameters: JSON.parse(parameters) } as unknown as api.Declaration) : (restored(JSON.parse(json), d) as api.Declaration)
     } catch {
       return setFault({ field: json === undefined ? 'parameters' : '', text: 'This is not valid JSON.' })
     }
@@ -30,8 +38,8 @@ export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?
   }
   const toJSON = () => {
     try {
-      if (json === undefined) return setJSON(JSON.stringify({ ...d, parameters: JSON.parse(parameters) }, null, 2))
-      const v = JSON.parse(json) as Record<string, unknown>
+      if (json === undefined) return setJSON(JSON.stringify(hidden({ ...d, parameters: JSON.parse(parameters) }), null, 2))
+      const v = restored(JSON.parse(json), d) as Record<string, unknown>
       set(v)
       setParameters(JSON.stringify(v.parameters ?? {}, null, 2))
       setJSON(undefined)
@@ -55,18 +63,21 @@ export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?
           <Field label="Description" id="d-description" fault={at('description')} hint="What it does and when to use it, for the model.">
             <textarea id="d-description" rows={3} value={text('description')} onInput={(e) => change('description', e.currentTarget.value)} />
           </Field>
-          <div class="c-pair">
-            <Field label="Method" id="d-method" fault={at('method')}>
-              <select id="d-method" value={text('method') || 'GET'} onChange={(e) => change('method', e.currentTarget.value)}>{methods.map((m) => <option key={m}>{m}</option>)}</select>
-            </Field>
-            <Field label="URL" id="d-url" fault={at('url')} hint="With {parameters} in path or query.">
-              <input id="d-url" class="mono" value={text('url')} placeholder="https://api.example.com/orders/{order}" onInput={(e) => change('url', e.currentTarget.value)} />
-            </Field>
-          </div>
+          {!d.steps && (
+            <div class="c-pair">
+              <Field label="Method" id="d-method" fault={at('method')}>
+                <select id="d-method" value={text('method') || 'GET'} onChange={(e) => change('method', e.currentTarget.value)}>{methods.map((m) => <option key={m}>{m}</option>)}</select>
+              </Field>
+              <Field label="URL" id="d-url" fault={at('url')} hint="With {parameters} in path or query.">
+                <input id="d-url" class="mono" value={text('url')} placeholder="https://api.example.com/orders/{order}" onInput={(e) => change('url', e.currentTarget.value)} />
+              </Field>
+            </div>
+          )}
           <Field label="Parameters" id="d-parameters" fault={at('parameters')} hint="A JSON Schema of type object.">
             <textarea id="d-parameters" class="mono" rows={8} spellcheck={false} value={parameters} onInput={(e) => setParameters(e.currentTarget.value)} />
           </Field>
-          <Headers value={(d.headers ?? {}) as Record<string, string>} fault={at('headers')} change={(h) => change('headers', h)} />
+          {!d.steps && <Headers value={(d.headers ?? {}) as Record<string, string>} fault={at('headers')} change={(h) => change('headers', h)} />}
+          {!d.steps && <AuthField id="d-auth" value={text('auth')} fault={at('auth')} change={(v) => change('auth', v)} />}
           <div class="c-pair even">
             <Field label="Effect" id="d-effect" fault={at('effect')}>
               <select id="d-effect" value={text('effect')} onChange={(e) => change('effect', e.currentTarget.value)}>
@@ -76,10 +87,29 @@ export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?
                 <option value="unsafe">unsafe: at most once</option>
               </select>
             </Field>
-            <Field label="Time limit (ms)" id="d-timeout" fault={at('timeoutMs')}>
-              <input id="d-timeout" type="number" min={1} max={120000} placeholder="15000" value={text('timeoutMs')} onInput={(e) => change('timeoutMs', e.currentTarget.value && Number(e.currentTarget.value))} />
+            <Field label="Approval" id="d-approval" fault={at('approval')}>
+              <select id="d-approval" value={text('approval')} onChange={(e) => change('approval', e.currentTarget.value)}>
+                <option value="">{policyOf({ effect: effectOf(d) })}, as its effect suggests</option>
+                <option value="auto">auto: called at once</option>
+                <option value="ask">ask: a person decides</option>
+                <option value="never">never: not by an agent</option>
+              </select>
             </Field>
           </div>
+          <Field label="jq" id="d-jq" fault={at('jq')} hint="Makes of the answer what matters, such as .items[] | {id, price}.">
+            <input id="d-jq" class="mono" spellcheck={false} value={text('jq')} onInput={(e) => change('jq', e.currentTarget.value)} />
+          </Field>
+          <details class="c-more" open={limits.some((n) => at(n)) || undefined}>
+            <summary>Limits and cache</summary>
+            <div class="c-pair even">
+              {numbers.map(([n, label, usual, most]) => (
+                <Field key={n} label={label} id={'d-' + n} fault={at(n)}>
+                  <input id={'d-' + n} type="number" min={1} max={most} placeholder={usual} value={text(n)} onInput={(e) => change(n, e.currentTarget.value && Number(e.currentTarget.value))} />
+                </Field>
+              ))}
+              <Cache value={(d.cache ?? undefined) as Caching | undefined} fault={at('cache')} change={(v) => change('cache', v)} />
+            </div>
+          </details>
         </>
       )}
       <div class="c-actions">
@@ -90,26 +120,30 @@ export function Declare({ given, isNew, done }: { given: api.Declaration; isNew?
   )
 }
 
-function Headers({ value, fault, change }: { value: Record<string, string>; fault?: string; change: (h: Record<string, string> | '') => void }) {
-  const [rows, setRows] = useState(Object.entries(value))
-  const keep = (next: [string, string][]) => {
-    setRows(next)
-    const filled = next.filter(([n]) => n)
-    change(filled.length ? Object.fromEntries(filled) : '')
-  }
-  const edit = (i: number, row: [string, string]) => keep(rows.map((r, j) => (j === i ? row : r)))
+/** The effect that a declaration has if it names none. */
+function effectOf(d: Record<string, unknown>): string {
+  if (d.effect) return String(d.effect)
+  return !d.steps && ['', 'GET', 'HEAD'].includes(String(d.method ?? '')) ? 'safe' : ''
+}
+
+interface Caching { off?: boolean; maxAgeMs?: number }
+
+function Cache({ value, fault, change }: { value?: Caching; fault?: string; change: (v: Caching | undefined) => void }) {
+  const mode = value?.off ? 'off' : value?.maxAgeMs ? 'age' : ''
   return (
-    <fieldset class={'c-field' + (fault ? ' wrong' : '')}>
-      <legend>Headers</legend>
-      {rows.map(([name, v], i) => (
-        <div class="c-header" key={i}>
-          <input class="mono" aria-label="Header name" placeholder="X-Api-Key" value={name} onInput={(e) => edit(i, [e.currentTarget.value, v])} />
-          <input class="mono" type="password" autocomplete="off" aria-label={'Value of ' + (name || 'the header')} value={v} onInput={(e) => edit(i, [name, e.currentTarget.value])} />
-          <button type="button" class="button small quiet" aria-label={'Remove ' + name} onClick={() => keep(rows.filter((_, j) => j !== i))}>Remove</button>
-        </div>
-      ))}
-      <button type="button" class="button small" onClick={() => setRows([...rows, ['', '']])}>Add a header</button>
-      <p role={fault ? 'alert' : undefined}>{fault || 'Values are secrets: once saved they are never shown again.'}</p>
-    </fieldset>
+    <>
+      <Field label="Kept answers" id="d-cache" fault={fault}>
+        <select id="d-cache" value={mode} onChange={(e) => change({ off: { off: true }, age: { maxAgeMs: 60_000 } }[e.currentTarget.value])}>
+          <option value="">as the service says</option>
+          <option value="off">none</option>
+          <option value="age">for a time</option>
+        </select>
+      </Field>
+      {mode === 'age' && (
+        <Field label="Fresh for (ms)" id="d-age">
+          <input id="d-age" type="number" min={1} max={86_400_000} value={value?.maxAgeMs} onInput={(e) => change({ maxAgeMs: Number(e.currentTarget.value) || 1 })} />
+        </Field>
+      )}
+    </>
   )
 }

@@ -1,8 +1,10 @@
 import { useRef, useState } from 'preact/hooks'
 import { number } from '../ui/format'
 import * as api from './api'
-import { faultOf, Field, Link, Wrong, type Fault } from './parts'
+import { AuthField, faultOf, Field, Headers, Link, Wrong, type Fault } from './parts'
+import { variablesOf } from './schema'
 
+const named = ['url', 'document', 'base', 'prefix', 'variables', 'headers', 'auth']
 const importable = (o: api.Operation) => o.status !== 'skipped' && o.status !== 'gone'
 
 /** A document's operations first, then those that were chosen as tools. */
@@ -10,6 +12,10 @@ export function Import() {
   const [url, setURL] = useState('')
   const [text, setText] = useState('')
   const [base, setBase] = useState('')
+  const [prefix, setPrefix] = useState('')
+  const [variables, setVariables] = useState('')
+  const [headers, setHeaders] = useState<Record<string, string>>()
+  const [auth, setAuth] = useState('')
   const [report, setReport] = useState<api.Report>()
   const [chosen, setChosen] = useState(new Set<string>())
   const [query, setQuery] = useState('')
@@ -18,14 +24,21 @@ export function Import() {
   const [busy, setBusy] = useState(false)
   const running = useRef<AbortController | undefined>(undefined)
   const send = (more: object, then: (r: api.Report) => void) => {
+    let of: Record<string, string> | undefined
+    try {
+      of = variablesOf(variables)
+    } catch (err) {
+      return setFault({ field: 'variables', text: (err as Error).message })
+    }
     setBusy(true)
     setFault(undefined)
     running.current = new AbortController()
     const source = text.trim() ? { document: text } : { url: url.trim() }
-    api.importing({ ...source, base: base.trim() || undefined, ...more }, running.current.signal)
+    api.importing({ ...source, base: base.trim() || undefined, prefix: prefix.trim() || undefined, variables: of, headers, auth: auth || undefined, ...more }, running.current.signal)
       .then(then, (err) => (err as Error).name !== 'AbortError' && setFault(faultOf(err)))
       .finally(() => setBusy(false))
   }
+  const at = (name: string) => (fault && (fault.field === name || fault.field.startsWith(name + '.')) ? fault.text : undefined)
   const look = (e: Event) => {
     e.preventDefault()
     send({ dryRun: true }, (r) => {
@@ -47,17 +60,32 @@ export function Import() {
   return (
     <>
       <form class="c-form" onSubmit={look}>
-        {fault && !['url', 'document', 'base'].includes(fault.field) && <Wrong>{fault.text}</Wrong>}
-        <Field label="Address of the document" id="i-url" fault={fault?.field === 'url' ? fault.text : undefined}>
+        {fault && !named.some((n) => at(n)) && <Wrong>{fault.text}</Wrong>}
+        <Field label="Address of the document" id="i-url" fault={at('url')}>
           <input id="i-url" class="mono" type="url" placeholder="https://api.example.com/openapi.json" value={url} disabled={!!text} onInput={(e) => setURL(e.currentTarget.value)} />
         </Field>
-        <Field label="or the document itself" id="i-text" hint="OpenAPI 2.0 to 3.2, JSON or YAML." fault={fault?.field === 'document' ? fault.text : undefined}>
+        <Field label="or the document itself" id="i-text" hint="OpenAPI 2.0 to 3.2, JSON or YAML." fault={at('document')}>
           <textarea id="i-text" class="mono" rows={report ? 3 : 8} spellcheck={false} value={text} onInput={(e) => setText(e.currentTarget.value)} />
         </Field>
         <input type="file" aria-label="OpenAPI file" accept=".json,.yaml,.yml" onChange={(e) => file(e.currentTarget.files?.[0])} />
-        <Field label="Base address (optional)" id="i-base" hint="Where the service is called, if the document does not say." fault={fault?.field === 'base' ? fault.text : undefined}>
+        <Field label="Base address (optional)" id="i-base" hint="Where the service is called, if the document does not say." fault={at('base')}>
           <input id="i-base" class="mono" value={base} placeholder={report?.base || 'https://api.example.com'} onInput={(e) => setBase(e.currentTarget.value)} />
         </Field>
+        <details class="c-more" open={['prefix', 'variables', 'headers', 'auth'].some((n) => at(n)) || undefined}>
+          <summary>Names, variables and credentials</summary>
+          <div class="c-form">
+            <div class="c-pair even">
+              <Field label="Prefix of the names" id="i-prefix" fault={at('prefix')}>
+                <input id="i-prefix" class="mono" placeholder="shop_" value={prefix} onInput={(e) => setPrefix(e.currentTarget.value)} />
+              </Field>
+              <Field label="Server variables" id="i-variables" fault={at('variables')}>
+                <input id="i-variables" class="mono" placeholder="region=eu version=v2" value={variables} onInput={(e) => setVariables(e.currentTarget.value)} />
+              </Field>
+            </div>
+            <Headers value={{}} fault={at('headers')} hint="Sent with every call of these tools. Values are secrets: they are never shown again." change={(h) => setHeaders(h || undefined)} />
+            <AuthField id="i-auth" value={auth} fault={at('auth')} change={setAuth} />
+          </div>
+        </details>
         <div class="c-actions">
           {busy ? <button type="button" class="button" onClick={() => running.current?.abort()}>Cancel</button> : <button class={'button' + (report ? '' : ' c-main')} disabled={!url && !text}>Show operations</button>}
           {busy && <span class="spin" role="status" aria-label="Reading" />}

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { toast } from '../chat/app-state'
 import { duration, number } from '../ui/format'
 import * as api from './api'
-import { faultOf, Link, useLoaded, Wrong } from './parts'
+import { faultOf, Link, policyOf, useLoaded, Wrong } from './parts'
 
 const step = 100 // rows that are drawn at once
 
@@ -24,7 +24,7 @@ export function Tools() {
       {value && (
         <table class="c-table">
           <thead>
-            <tr><th>Tool</th><th>Called at</th><th>Effect</th><th class="num">Calls</th><th class="num">p50</th><th class="num">p95</th><th class="num">Errors</th><th class="num">Cached</th><th><span class="sr">Used</span></th></tr>
+            <tr><th>Tool</th><th>Called at</th><th>Effect</th><th>Approval</th><th class="num">Calls</th><th class="num">p50</th><th class="num">p95</th><th class="num">Errors</th><th class="num">Cached</th><th><span class="sr">Used</span></th></tr>
           </thead>
           <tbody>{found.slice(0, shown).map((t) => <Row key={t.name} t={t} changed={again} />)}</tbody>
         </table>
@@ -38,24 +38,38 @@ export function Tools() {
 function Row({ t, changed }: { t: api.Tool; changed: () => void }) {
   const s = t.stats
   const share = (n: number) => (s!.calls ? Math.round((1_000 * n) / s!.calls) / 10 + ' %' : '–')
-  const toggle = () => void api.disable(t.name, !t.disabled).then(changed, (err) => (toast.value = { text: faultOf(err).text }))
+  const fixed = t.builtin || t.supplied
+  const change = (members: object) => void api.patch(t.name, members).then(changed, (err) => (toast.value = { text: faultOf(err).text }, changed()))
   return (
     <tr class={t.disabled ? 'off' : ''}>
       <td>
         <Link to={'/console/tools/' + t.name} class="c-name">{t.name}</Link>
         {t.builtin && <span class="c-tag">built in</span>}
+        {t.supplied && <span class="c-tag">MCP</span>}
         {t.disabled && <span class="c-tag">off</span>}
-        {t.fault && <span class="c-tag bad" title={t.fault}>cannot be used</span>}
-        <p>{t.description}</p>
+        {t.fault && <span class="c-tag bad" >cannot be used</span>}
+        <p>{t.fault || t.description}</p>
       </td>
       <td class="c-where"><b>{t.method ?? ''}</b> {t.host ?? '–'}</td>
-      <td>{t.effect}{t.approval && <small> · {t.approval}</small>}</td>
+      <td class="c-effect">{t.effect}</td>
+      <td>{fixed || t.fault ? <span class="c-note">{t.fault ? '–' : policyOf(t)}</span> : <Policy t={t} change={(approval) => change({ approval })} />}</td>
       <td class="num">{s ? number(s.calls) : '–'}</td>
       <td class="num">{s?.calls ? duration(s.p50Ms) : '–'}</td>
       <td class="num">{s?.calls ? duration(s.p95Ms) : '–'}</td>
       <td class="num">{s ? share(s.failed) : '–'}</td>
       <td class="num">{s ? share(s.cached) : '–'}</td>
-      <td>{!t.builtin && <button type="button" class="button small quiet" aria-pressed={!t.disabled} onClick={toggle}>{t.disabled ? 'Enable' : 'Disable'}</button>}</td>
+      <td>{!fixed && <button type="button" class="button small quiet" aria-label={(t.disabled ? 'Enable ' : 'Disable ') + t.name} onClick={() => change({ disabled: !t.disabled })}>{t.disabled ? 'Enable' : 'Disable'}</button>}</td>
     </tr>
+  )
+}
+
+function Policy({ t, change }: { t: api.Tool; change: (approval: string | null) => void }) {
+  return (
+    <select class="c-policy" aria-label={'Approval of ' + t.name} value={t.approval ?? ''} onChange={(e) => change(e.currentTarget.value || null)}>
+      <option value="">{policyOf({ effect: t.effect })} (default)</option>
+      <option value="auto">auto</option>
+      <option value="ask">ask</option>
+      <option value="never">never</option>
+    </select>
   )
 }

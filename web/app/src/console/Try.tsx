@@ -5,7 +5,7 @@ import * as api from './api'
 import { faultOf, Field, Wrong } from './parts'
 import { argumentsOf, at, FormError, kindOf, pretty, type Values } from './schema'
 
-export function Try({ name, schema }: { name: string; schema: api.Schema }) {
+export function Try({ name, schema, usual, called }: { name: string; schema: api.Schema; usual?: api.Stats; called: () => void }) {
   const [values, setValues] = useState<Values>({})
   const [raw, setRaw] = useState<string>()
   const [result, setResult] = useState<api.Tried>()
@@ -24,7 +24,7 @@ export function Try({ name, schema }: { name: string; schema: api.Schema }) {
     setBusy(true)
     running.current = new AbortController()
     api.tryTool(name, args, running.current.signal)
-      .then(setResult, (err) => (err as Error).name !== 'AbortError' && setFault(faultOf(err)))
+      .then((r) => (setResult(r), called()), (err) => (err as Error).name !== 'AbortError' && setFault(faultOf(err)))
       .finally(() => setBusy(false))
   }
   const toRaw = () => {
@@ -46,7 +46,7 @@ export function Try({ name, schema }: { name: string; schema: api.Schema }) {
         {busy ? <button type="button" class="button" onClick={() => running.current?.abort()}>Cancel</button> : <button class="button c-main">Call</button>}
         <button type="button" class="button quiet" onClick={toRaw}>{raw === undefined ? 'As JSON' : 'As form'}</button>
       </div>
-      <div aria-live="polite">{result && <Result r={result} />}</div>
+      <div aria-live="polite">{result && <Result r={result} usual={usual} />}</div>
     </form>
   )
 }
@@ -72,7 +72,7 @@ function Fields({ schema, path, values, set, fault }: { schema: api.Schema; path
                 {kind === 'enum' ? s.enum!.map((o, i) => <option key={i} value={String(i)}>{String(o)}</option>) : ['true', 'false'].map((o) => <option key={o}>{o}</option>)}
               </select>
             ) : kind === 'json' ? (
-              <textarea id={id} class="mono" rows={2} placeholder="JSON" value={v} onInput={on} />
+              <textarea id={id} class="mono" rows={2} placeholder={[s.type].flat().includes('array') ? 'a, b or JSON' : 'JSON'} value={v} onInput={on} />
             ) : (
               <input id={id} placeholder={s.examples?.length ? 'such as ' + String(s.examples[0]) : undefined} inputMode={kind === 'number' ? 'decimal' : undefined} value={v} onInput={on} />
             )}
@@ -83,19 +83,51 @@ function Fields({ schema, path, values, set, fault }: { schema: api.Schema; path
   )
 }
 
-function Result({ r }: { r: api.Tried }) {
+const kept: Record<string, string> = { hit: 'from the cache', revalidated: 'cache revalidated', stale: 'stale, from the cache' }
+
+function Result({ r, usual }: { r: api.Tried; usual?: api.Stats }) {
   const [copied, setCopied] = useState(false)
   const o = r.outcome
-  const facts = [o.status && String(o.status), duration(o.latencyMs), o.bytes !== undefined && bytes(o.bytes), o.requests && o.requests > 1 && number(o.requests) + ' requests', o.retries && number(o.retries) + ' retries', o.cached && 'cached', o.cut && 'cut'].filter(Boolean)
+  const facts = [
+    o.status && 'HTTP ' + o.status,
+    duration(o.latencyMs),
+    o.bytes && bytes(o.bytes),
+    o.requests && o.requests > 1 && number(o.requests) + ' requests',
+    o.retries && number(o.retries) + (o.retries > 1 ? ' retries' : ' retry'),
+    o.cache && (kept[o.cache] ?? o.cache) + (o.ageMs ? ', ' + duration(o.ageMs) + ' old' : ''),
+    o.breaker && 'breaker ' + o.breaker,
+    o.cut && 'cut to fit',
+  ].filter(Boolean)
   const text = pretty(r.content)
   return (
-    <div class={'c-result' + (r.failed ? ' failed' : '')}>
+    <div class={'c-result' + (r.ask ? ' asks' : r.failed ? ' failed' : '')}>
       <div class="c-result-head">
-        <b>{r.failed ? 'Failed' : 'Succeeded'}</b>
+        <b>{r.ask ? 'Waits for a person' : r.failed ? 'Failed' : 'Succeeded'}</b>
         <span>{facts.join(' · ')}</span>
         <button type="button" class="button small quiet" onClick={() => void copy(text).then(setCopied)}>{copied ? 'Copied' : 'Copy'}</button>
       </div>
-      <pre tabIndex={0}>{text}</pre>
+      {!r.ask && <Timing ms={o.latencyMs} usual={usual} />}
+      {r.ask && (
+        <p class="c-ask">
+          {r.ask.message || 'In a conversation a person would be asked now.'}
+          {r.ask.url && /^(https?:|\/)/.test(r.ask.url) && <a class="button small c-main" href={r.ask.url} target="_blank" rel="noreferrer">Connect</a>}
+        </p>
+      )}
+      <pre tabIndex={0} aria-label="Result">{text}</pre>
     </div>
+  )
+}
+
+/** How long it took, beside what is usual. */
+function Timing({ ms, usual }: { ms: number; usual?: api.Stats }) {
+  const marks = usual?.calls ? [usual.p50Ms, usual.p95Ms] : []
+  const all = Math.max(1, ms, ...marks) * 1.05
+  const said = marks.length ? `${duration(ms)}; in the last hour half took under ${duration(usual!.p50Ms)}, 95 % under ${duration(usual!.p95Ms)}` : duration(ms)
+  return (
+    <svg class="c-timing" role="img" aria-label={said} viewBox="0 0 1000 6" preserveAspectRatio="none">
+      <title>{said}</title>
+      <rect class="took" width={(1000 * ms) / all} height={6} />
+      {marks.map((m, i) => <rect key={i} class="usual" x={(1000 * m) / all} width={3} height={6} />)}
+    </svg>
   )
 }

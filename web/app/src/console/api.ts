@@ -16,6 +16,8 @@ export interface Schema {
 
 export interface Stats { calls: number; failed: number; cached: number; p50Ms: number; p95Ms: number }
 
+export interface Point extends Stats { at: string }
+
 export interface Tool {
   name: string
   description: string
@@ -24,6 +26,7 @@ export interface Tool {
   method?: string
   host?: string
   builtin?: boolean
+  supplied?: boolean
   disabled?: boolean
   fault?: string
   approval?: string
@@ -35,7 +38,8 @@ export type Declaration = Record<string, unknown> & { name: string }
 export interface Tried {
   content: string
   failed: boolean
-  outcome: { method?: string; host?: string; status?: number; latencyMs: number; requests?: number; retries?: number; cached?: boolean | string; bytes?: number; cut?: boolean; reason?: string }
+  outcome: { method?: string; host?: string; status?: number; latencyMs: number; requests?: number; retries?: number; breaker?: string; cache?: string; ageMs?: number; bytes?: number; cut?: boolean; reason?: string }
+  ask?: { reason: string; message: string; url?: string }
 }
 
 export interface Operation {
@@ -61,6 +65,22 @@ export interface Report {
   operations: Operation[]
 }
 
+export interface MCPServer {
+  name: string
+  url: string
+  headers?: Record<string, string>
+  trusted?: boolean
+  approval?: string
+  allow?: string[]
+  deny?: string[]
+  disabled?: boolean
+  timeoutMs?: number
+  stdio?: boolean
+  state?: { connected: boolean; software?: string; protocol?: string; tools: number; leftOut?: string[]; error?: string }
+}
+
+export interface Connection { credential: string; description?: string; since: string }
+
 export interface Credential { name: string; kind: string; origins: string[]; description?: string; [field: string]: unknown }
 
 const body = (v: unknown) => JSON.stringify(v)
@@ -72,7 +92,11 @@ export const signOut = () => call('/v1/session', { method: 'DELETE' })
 export const tools = () => call<{ tools: Tool[] }>('/v1/tools')
 export const declaration = (name: string) => call<Declaration>(tool(name))
 export const put = (d: Declaration) => call<Declaration>(tool(d.name), { method: 'PUT', body: body(d) })
-export const disable = (name: string, disabled: boolean) => call(tool(name), { method: 'PATCH', body: body({ disabled }) })
+export const patch = (name: string, members: object) => call(tool(name), { method: 'PATCH', body: body(members) })
+export const disable = (name: string, disabled: boolean) => patch(name, { disabled })
+export const series = (name: string) => call<{ day: Point[] | null }>(tool(name) + '/stats')
+/** One tool as the list has it, with its use in the last hour. */
+export const listed = (name: string) => call<{ tools: Tool[] }>('/v1/tools?' + new URLSearchParams({ q: name, limit: '50' })).then((r) => r.tools.find((t) => t.name === name))
 export const remove = (name: string) => call(tool(name), { method: 'DELETE' })
 export const tryTool = (name: string, args: unknown, signal: AbortSignal) => call<Tried>(tool(name) + '/call', { method: 'POST', body: body({ arguments: args }), signal })
 export const importing = (request: object, signal: AbortSignal) => call<Report>('/v1/tools/import', { method: 'POST', body: body(request), signal })
@@ -80,5 +104,8 @@ export const draft = (curl: string) => call<{ tool: Declaration; warnings: strin
 export const credentials = () => call<{ credentials: Credential[] }>('/v1/credentials')
 export const putCredential = (c: Credential) => call('/v1/credentials/' + encodeURIComponent(c.name), { method: 'PUT', body: body(c) })
 export const removeCredential = (name: string) => call('/v1/credentials/' + encodeURIComponent(name), { method: 'DELETE' })
-export const connections = () => call<{ connections: { credential: string }[] }>('/v1/connections')
+export const connections = () => call<{ connections: Connection[] }>('/v1/connections')
 export const disconnect = (name: string) => call('/v1/connections/' + encodeURIComponent(name), { method: 'DELETE' })
+export const servers = () => call<{ servers: MCPServer[] | null }>('/v1/mcp')
+export const putServer = ({ state: _, stdio: __, ...s }: MCPServer) => call('/v1/mcp/' + encodeURIComponent(s.name), { method: 'PUT', body: body(s) })
+export const removeServer = (name: string) => call('/v1/mcp/' + encodeURIComponent(name), { method: 'DELETE' })

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { drawer, go, place } from '../chat/app-state'
 import * as icons from '../ui/icons'
 import { Add } from './Add'
@@ -7,21 +7,31 @@ import { Connections, Credentials } from './Credentials'
 import './console.css'
 import { faultOf, Field, Link } from './parts'
 import { signedIn } from './state'
+import { Servers } from './Servers'
 import { ToolPage } from './ToolPage'
 import { Tools } from './Tools'
 
-const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/credentials', 'Credentials'], ['/console/connections', 'Connected accounts']]
+const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/connections', 'Connected accounts']]
+
+function titleOf(path: string): string {
+  const tool = /^\/console\/tools\/([^/+]+)$/.exec(path)
+  return tool ? decodeURIComponent(tool[1]!) : (tabs.find(([to]) => path.startsWith(to))?.[1] ?? 'Console')
+}
 
 /** Where a team registers, tries and watches its tools. */
 export function Console() {
   const path = place.value ?? ''
+  const been = useRef('') // the place before: a keyboard goes on from where somebody has come to
   useEffect(() => {
     api.session().then((s) => (signedIn.value = s.signedIn), () => (signedIn.value = false))
   }, [])
   useEffect(() => {
     if (path === '/console' || path === '/console/') go('/console/tools', true)
-    document.getElementById('console')?.scrollTo(0, 0)
-    document.title = 'Console · Parley'
+    const stage = document.getElementById('console')
+    stage?.scrollTo(0, 0)
+    if (been.current && been.current !== '/console') stage?.focus({ preventScroll: true })
+    been.current = path
+    document.title = titleOf(path) + ' · Parley'
   }, [path])
   return (
     <>
@@ -44,6 +54,7 @@ export function Console() {
 
 function Place({ path }: { path: string }) {
   if (path.startsWith('/console/credentials')) return <Credentials />
+  if (path.startsWith('/console/servers')) return <Servers />
   if (path.startsWith('/console/tools/+')) return <Add way={path.split('/')[4] ?? 'form'} />
   const m = /^\/console\/tools\/([^/]+)$/.exec(path)
   return m ? <ToolPage key={m[1]} name={m[1]!} /> : <Tools />

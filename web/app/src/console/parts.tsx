@@ -2,8 +2,9 @@
 
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { go } from '../chat/app-state'
+import { go, toast } from '../chat/app-state'
 import { ProblemError } from '../core/protocol'
+import { credentials } from './api'
 import { signedIn } from './state'
 
 export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; 'aria-current'?: 'page' }) {
@@ -61,4 +62,54 @@ export function Field({ label, id, hint, fault, children }: { label: string; id:
 
 export function Wrong({ children }: { children: ComponentChildren }) {
   return <p class="c-wrong" role="alert">{children}</p>
+}
+
+/** Members of a header whose values are secrets. */
+export function Headers({ value, fault, hint, change }: { value: Record<string, string>; fault?: string; hint?: string; change: (h: Record<string, string> | '') => void }) {
+  const [rows, setRows] = useState(Object.entries(value))
+  const keep = (next: [string, string][]) => {
+    setRows(next)
+    const filled = next.filter(([n]) => n)
+    change(filled.length ? Object.fromEntries(filled) : '')
+  }
+  const edit = (i: number, row: [string, string]) => keep(rows.map((r, j) => (j === i ? row : r)))
+  return (
+    <fieldset class={'c-field' + (fault ? ' wrong' : '')}>
+      <legend>Headers</legend>
+      {rows.map(([name, v], i) => (
+        <div class="c-header" key={i}>
+          <input class="mono" aria-label="Header name" placeholder="X-Api-Key" value={name} onInput={(e) => edit(i, [e.currentTarget.value, v])} />
+          <input class="mono" type="password" autocomplete="off" aria-label={'Value of ' + (name || 'the header')} value={v} onInput={(e) => edit(i, [name, e.currentTarget.value])} />
+          <button type="button" class="button small quiet" aria-label={'Remove ' + (name || 'the header')} onClick={() => keep(rows.filter((_, j) => j !== i))}>Remove</button>
+        </div>
+      ))}
+      <button type="button" class="button small" onClick={() => setRows([...rows, ['', '']])}>Add a header</button>
+      <p role={fault ? 'alert' : undefined}>{fault || hint || 'Values are secrets: once saved they are never shown again.'}</p>
+    </fieldset>
+  )
+}
+
+/** A credential's name, of those that there are. */
+export function AuthField({ id, value, fault, hint, change }: { id: string; value: string; fault?: string; hint?: string; change: (v: string) => void }) {
+  const { value: all } = useLoaded(credentials, '')
+  const names = (all?.credentials ?? []).map((c) => c.name)
+  if (value && !names.includes(value)) names.push(value)
+  return (
+    <Field label="Credential" id={id} fault={fault} hint={hint ?? 'How it shows who calls.'}>
+      <select id={id} value={value} onChange={(e) => change(e.currentTarget.value)}>
+        <option value="">none</option>
+        {names.map((n) => <option key={n}>{n}</option>)}
+      </select>
+    </Field>
+  )
+}
+
+/** What becomes of a call if nobody has said it. */
+export const policyOf = (t: { approval?: string; effect?: string }) => t.approval || (t.effect === 'safe' ? 'auto' : 'ask')
+
+/** A button that asks once more. */
+export function Remove({ name, verb = 'Delete', act, done }: { name: string; verb?: string; act: () => Promise<unknown>; done: () => void }) {
+  const [asked, setAsked] = useState(false)
+  const go = () => void act().then(done, (err) => (toast.value = { text: faultOf(err).text }))
+  return asked ? <button type="button" class="button small c-danger" autofocus onClick={go} onBlur={() => setAsked(false)}>{verb} {name}</button> : <button type="button" class="button small quiet" aria-label={verb + ' ' + name} onClick={() => setAsked(true)}>{verb}…</button>
 }

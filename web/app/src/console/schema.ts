@@ -73,3 +73,16 @@ export function pretty(text: string): string {
     return text
   }
 }
+
+/** What stands between spaces or commas. */
+export const words = (s: string) => s.split(/[\s,]+/).filter(Boolean)
+
+/** name=value, with spaces between them. */
+export function variablesOf(text: string): Record<string, string> | undefined {
+  const pairs = words(text).map((w) => {
+    const at = w.indexOf('=')
+    if (at < 1) throw new Error('Give them as name=value.')
+    return [w.slice(0, at), w.slice(at + 1)] as const
+  })
+  return pairs.length ? Object.fromEntries(pairs) : undefined
+}

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { argumentsOf, at, FormError, kindOf } from '../../src/console/schema'
+import { argumentsOf, at, FormError, kindOf, variablesOf } from '../../src/console/schema'
+import { hidden, restored } from '../../src/console/secrets'
 
 const schema = {
   properties: {
@@ -30,4 +31,22 @@ test('what is no number or no JSON is said at its field', () => {
 test('a member named __proto__ is a member', () => {
   const s = { properties: JSON.parse('{"__proto__":{"type":"string"}}') as object }
   expect(Object.keys(argumentsOf(s as never, { [at('', '__proto__')]: 'x' }))).toEqual(['__proto__'])
+})
+
+test('secrets of a draft are masked as JSON, and kept where they still are', () => {
+  const draft = {
+    name: 'x', headers: { 'X-Api-Key': 'canary', Accept: 'text/plain' }, secretQuery: { key: 'canary' },
+    steps: [{ headers: { Authorization: 'Bearer canary' } }],
+  }
+  const shown = hidden(draft)
+  expect(JSON.stringify(shown)).not.toContain('canary')
+  expect(shown.headers!.Accept).toBe('text/plain')
+  expect(restored(JSON.parse(JSON.stringify(shown)), draft)).toEqual(draft)
+  expect(restored({ ...shown, headers: { 'X-Api-Key': 'another', New: '•••' } }, draft).headers).toEqual({ 'X-Api-Key': 'another', New: '•••' })
+})
+
+test('variables of a document are pairs', () => {
+  expect(variablesOf(' region=eu  v=a=b')).toEqual({ region: 'eu', v: 'a=b' })
+  expect(variablesOf(' ')).toBeUndefined()
+  expect(() => variablesOf('region')).toThrow('name=value')
 })
