@@ -24,7 +24,7 @@ export function Tools() {
       {value && (
         <table class="c-table">
           <thead>
-            <tr><th>Tool</th><th>Called at</th><th>Effect</th><th>Approval</th><th class="num">Calls</th><th class="num">p50</th><th class="num">p95</th><th class="num">Errors</th><th class="num">Cached</th><th><span class="sr">Used</span></th></tr>
+            <tr><th>Tool</th><th>Effect</th><th>Approval</th><th class="num">Calls</th><th class="num">p50</th><th class="num">p95</th><th class="num">Errors</th><th class="num">Cached</th><th><span class="sr">Used</span></th></tr>
           </thead>
           <tbody>{found.slice(0, shown).map((t) => <Row key={t.name} t={t} changed={again} />)}</tbody>
         </table>
@@ -48,11 +48,11 @@ function Row({ t, changed }: { t: api.Tool; changed: () => void }) {
         {t.supplied && <span class="c-tag">MCP</span>}
         {t.disabled && <span class="c-tag">off</span>}
         {t.fault && <span class="c-tag bad" >cannot be used</span>}
+        {t.host && <div class="c-at">{t.method} {t.host}</div>}
         <p>{t.fault || t.description}</p>
       </td>
-      <td class="c-where"><b>{t.method ?? ''}</b> {t.host ?? '–'}</td>
       <td class="c-effect">{t.effect}</td>
-      <td>{fixed || t.fault ? <span class="c-note">{t.fault ? '–' : policyOf(t)}</span> : <Policy t={t} change={(approval) => change({ approval })} />}</td>
+      <td class="c-approval">{fixed || t.fault ? <span class="c-note">{t.fault ? '–' : policyOf(t)}</span> : <Policy t={t} change={(approval) => change({ approval })} />}</td>
       <td class="num">{s ? number(s.calls) : '–'}</td>
       <td class="num">{s?.calls ? duration(s.p50Ms) : '–'}</td>
       <td class="num">{s?.calls ? duration(s.p95Ms) : '–'}</td>
