@@ -7,7 +7,7 @@ export function Use({ name, hour }: { name: string; hour?: api.Stats }) {
   const { value } = useLoaded(() => api.series(name), name)
   const share = (n: number) => (hour!.calls ? Math.round((1_000 * n) / hour!.calls) / 10 + ' %' : '–')
   const figures: [string, string][] = hour
-    ? [['Calls', number(hour.calls)], ['p50', hour.calls ? duration(hour.p50Ms) : '–'], ['p95', hour.calls ? duration(hour.p95Ms) : '–'], ['Errors', share(hour.failed)], ['Cached', share(hour.cached)]]
+    ? [['Calls in the last hour', number(hour.calls)], ['p50', hour.calls ? duration(hour.p50Ms) : '–'], ['p95', hour.calls ? duration(hour.p95Ms) : '–'], ['Errors', share(hour.failed)], ['Cached', share(hour.cached)]]
     : []
   if (!hour && !value?.day?.length) return null
   return (

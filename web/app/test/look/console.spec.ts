@@ -86,7 +86,7 @@ const looks: [string, Look][] = [['desk-light', {}], ['desk-dark', { dark: true 
 const press = (name: string) => (page: Page) => page.getByRole('button', { name, exact: true }).click()
 const places: [string, string, string, ((page: Page) => Promise<void>)?][] = [
   ['tools', '/console/tools', 'refund_order'],
-  ['tool', '/console/tools/get_order', '1,240', async (page) => (await press('Call')(page), await page.getByText('Succeeded').waitFor(), await page.getByText('Limits and cache').click())],
+  ['tool', '/console/tools/get_order', '4,501 calls', async (page) => (await press('Call')(page), await page.getByText('Succeeded').waitFor(), await page.getByText('Limits and cache').click())],
   ['form', '/console/tools/+/form', 'By form'],
   ['import', '/console/tools/+/openapi', 'Address of the document', async (page) => (await page.getByText('Names, variables').click(), await page.getByLabel('Address of the document').fill('https://shop.example/openapi.json'), await press('Show operations')(page), await page.getByText('an API key').waitFor())],
   ['curl', '/console/tools/+/curl', 'curl command'],
