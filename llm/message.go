@@ -32,6 +32,10 @@ type Message struct {
 	ToolCallID string     `json:"toolCallId,omitempty"` // of a tool: the call it answers
 	Error      string     `json:"error,omitempty"`      // of a tool: why it failed
 	Metadata   *Metadata  `json:"metadata,omitempty"`
+
+	// Of a user, in a request: what is sent in place of Content, which says it
+	// in words for models that take nothing but text.
+	Parts []Part `json:"-"`
 }
 
 // A ToolCall is a model's request to use a tool.
@@ -109,6 +113,7 @@ type Details struct {
 	Model   string   `json:"model,omitempty"`
 	Usage   *Usage   `json:"usage,omitempty"`
 	TookMs  int64    `json:"tookMs,omitempty"`
+	Unseen  []Unseen `json:"unseen,omitempty"` // files of its question that the model was not shown
 
 	// Of a turn, and of the end of its run: the models that should have
 	// answered and did not.

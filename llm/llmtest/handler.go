@@ -33,6 +33,7 @@ type Message struct {
 	Role, Content, ToolCallID string
 	Calls                     []Call
 	Opaque                    []string // what [Reply.Opaque] was, as it came back
+	Parts                     []Part   // of a person's message that has more than text, in their order
 }
 
 // Last returns the last message, the zero Message if there are none.

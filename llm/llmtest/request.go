@@ -3,7 +3,10 @@ package llmtest
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
+
+	"parley/llm"
 )
 
 // parseRequest reads a body, and refuses what the real API refuses too and
@@ -22,7 +25,7 @@ func parseRequest(d Dialect, body []byte) (Request, error) {
 
 // add appends a message, leaving out empty ones.
 func (r *Request) add(m Message) {
-	if m.Content != "" || len(m.Calls)+len(m.Opaque) > 0 || m.Role == "tool" || m.Role == "user" {
+	if m.Content != "" || len(m.Calls)+len(m.Opaque)+len(m.Parts) > 0 || m.Role == "tool" || m.Role == "user" {
 		r.Messages = append(r.Messages, m)
 	}
 }
@@ -33,6 +36,7 @@ func (r *Request) readOpenAI() error {
 		Messages []struct {
 			Role       string
 			Content    any
+			Images     [][]byte
 			ToolCallID string `json:"tool_call_id"`
 			ToolCalls  []struct {
 				ID       string
@@ -56,6 +60,9 @@ func (r *Request) readOpenAI() error {
 	}
 	for _, m := range in.Messages {
 		out := Message{Role: m.Role, Content: textOf(m.Content), ToolCallID: m.ToolCallID}
+		if err := out.readOpenAIParts(r.Dialect, m.Content, m.Images); err != nil {
+			return err
+		}
 		for _, c := range m.ToolCalls {
 			out.Calls = append(out.Calls, Call{c.ID, c.Function.Name, argumentsOf(c.Function.Arguments)})
 			if signed := between(string(c.Extra), `"thought_signature":"`); signed != "" {
@@ -63,6 +70,24 @@ func (r *Request) readOpenAI() error {
 			}
 		}
 		r.Messages = append(r.Messages, out)
+	}
+	return nil
+}
+
+// readOpenAIParts reads a content of parts, or Ollama's images behind a text.
+func (m *Message) readOpenAIParts(d Dialect, content any, images [][]byte) (err error) {
+	if d != Ollama {
+		m.Parts, err = readParts(d, content)
+		return err
+	}
+	if _, ok := content.(string); !ok && content != nil {
+		return fmt.Errorf("json: cannot unmarshal array into Go struct field ChatRequest.messages.content of type string")
+	}
+	for i, b := range images {
+		if i == 0 {
+			m.Parts = []Part{{Kind: llm.TextPart, Text: m.Content}}
+		}
+		m.Parts = append(m.Parts, Part{Kind: llm.ImagePart, Media: http.DetectContentType(b), Data: b})
 	}
 	return nil
 }
@@ -116,7 +141,11 @@ func (r *Request) readResponses() error {
 			if it.Role == "assistant" {
 				r.assistant().Content += textOf(it.Content)
 			} else {
-				r.add(Message{Role: it.Role, Content: textOf(it.Content)})
+				parts, err := readParts(r.Dialect, it.Content)
+				if err != nil {
+					return err
+				}
+				r.add(Message{Role: it.Role, Content: textOf(it.Content), Parts: parts})
 			}
 		}
 	}
@@ -142,6 +171,8 @@ func (r *Request) readAnthropic() error {
 				Content                         any
 				Input                           json.RawMessage
 				ToolUseID                       string `json:"tool_use_id"`
+				Title                           string
+				Source                          object
 			}
 		}
 		Tools      []struct{ Name string }
@@ -172,14 +203,20 @@ func (r *Request) readAnthropic() error {
 				out.Opaque = append(out.Opaque, b.Signature)
 			default:
 				out.Content += b.Text
+				p, err := readPart(r.Dialect, object{"type": b.Type, "text": b.Text, "title": b.Title, "source": b.Source})
+				if err != nil {
+					return err
+				}
+				out.Parts = append(out.Parts, p)
 			}
 		}
+		out.Parts = only(out.Parts)
 		switch {
 		case out.Role == "assistant": // neighbours of one role are one
 			last := r.assistant()
 			last.Content += out.Content
 			last.Calls, last.Opaque = append(last.Calls, out.Calls...), append(last.Opaque, out.Opaque...)
-		case out.Content != "":
+		case out.Content != "" || len(out.Parts) > 0:
 			r.add(out)
 		}
 	}
@@ -189,6 +226,7 @@ func (r *Request) readAnthropic() error {
 func (r *Request) readGemini() error {
 	type part struct {
 		Text, ThoughtSignature string
+		InlineData             object
 		FunctionCall           *struct {
 			ID, Name string
 			Args     json.RawMessage
@@ -225,6 +263,16 @@ func (r *Request) readGemini() error {
 		out := Message{Role: strings.Replace(c.Role, "model", "assistant", 1)}
 		for _, p := range c.Parts {
 			out.Content += p.Text
+			if p.Text != "" {
+				out.Parts = append(out.Parts, Part{Kind: llm.TextPart, Text: p.Text})
+			}
+			if p.InlineData != nil {
+				inline, err := geminiPart(object{"inlineData": p.InlineData})
+				if err != nil {
+					return err
+				}
+				out.Parts = append(out.Parts, inline)
+			}
 			if p.ThoughtSignature != "" {
 				out.Opaque = append(out.Opaque, p.ThoughtSignature)
 			}
@@ -246,7 +294,8 @@ func (r *Request) readGemini() error {
 				r.add(m)
 			}
 		}
-		if out.Content != "" || len(out.Calls) > 0 || out.Role == "assistant" {
+		out.Parts = only(out.Parts)
+		if out.Content != "" || len(out.Calls)+len(out.Parts) > 0 || out.Role == "assistant" {
 			r.add(out)
 		}
 	}

@@ -53,6 +53,8 @@ type anthropicBlock struct {
 	ToolUseID string          `json:"tool_use_id,omitempty"` // of a result
 	Content   string          `json:"content,omitempty"`
 	IsError   bool            `json:"is_error,omitempty"`
+	Title     string          `json:"title,omitempty"` // of a document
+	Source    *anthropicBytes `json:"source,omitempty"`
 	Cache     *anthropicCache `json:"cache_control,omitempty"`
 }
 
@@ -121,7 +123,7 @@ func anthropicMessages(w *wire, ms []llm.Message) (out []anthropicMessage) {
 				Type: "tool_result", ToolUseID: m.ToolCallID, Content: cmp.Or(m.Content, m.Error), IsError: m.Error != "",
 			})
 		default:
-			content = append(content, &anthropicBlock{Type: "text", Text: cmp.Or(strings.TrimSpace(m.Content), "(nothing)")})
+			content = anthropicParts(m)
 		}
 		if len(content) == 0 {
 			continue

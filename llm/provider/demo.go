@@ -55,7 +55,7 @@ func (d *demo) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chunk,
 			return
 		}
 		s := demoSpeaker{ctx: ctx, yield: yield, rand: demoPauses(d.seed, d.pace), left: req.MaxTokens}
-		s.speak(d.turn(req), demoInputWords(req))
+		s.speak(d.turn(req).unsighted(demoTalkOf(req.Messages)), demoInputWords(req))
 	}
 }
 

@@ -15,6 +15,7 @@ type demoTalk struct {
 	questions []string     // of the user, in order
 	results   []demoResult // since the last question
 	live      string       // data that came with the last question
+	unseen    []string     // names of the last question's images, sounds and PDFs
 	noted     bool         // the note at an answer's end was given before
 	seal      []byte       // hash of the messages
 }
@@ -41,7 +42,8 @@ func (t *demoTalk) take(m llm.Message, calls map[string]llm.ToolCall) {
 	switch m.Role {
 	case llm.User:
 		said, live := llm.CutContext(m.Content)
-		t.questions, t.results, t.live = append(t.questions, said), nil, live
+		words, unseen := demoUnseen(said)
+		t.questions, t.results, t.live, t.unseen = append(t.questions, words), nil, live, unseen
 	case llm.Assistant:
 		t.noted = t.noted || demoHasNote(m.Content)
 		for _, c := range m.ToolCalls {

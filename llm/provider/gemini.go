@@ -51,6 +51,7 @@ type geminiPart struct {
 	Call      *geminiCall     `json:"functionCall,omitempty"`
 	Response  *geminiResponse `json:"functionResponse,omitempty"`
 	Signature string          `json:"thoughtSignature,omitempty"`
+	Inline    *geminiBytes    `json:"inlineData,omitempty"`
 }
 
 type geminiCall struct {
@@ -123,8 +124,7 @@ func geminiContents(w *wire, ms []llm.Message) (out []geminiContent) {
 				ID: theirs(m.ToolCallID), Name: names[m.ToolCallID], Response: geminiResult(m),
 			}})
 		default:
-			text := cmp.Or(m.Content, "(nothing)")
-			parts = append(parts, geminiPart{Text: &text})
+			parts = geminiParts(m)
 		}
 		if len(parts) == 0 {
 			continue

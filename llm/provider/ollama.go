@@ -40,6 +40,7 @@ func (ollama) decoder(w *wire) decoder {
 type ollamaMessage struct {
 	Role      string       `json:"role"`
 	Content   string       `json:"content"`
+	Images    [][]byte     `json:"images,omitempty"`
 	ToolCalls []ollamaCall `json:"tool_calls,omitempty"`
 	ToolName  string       `json:"tool_name,omitempty"`    // of a result
 	CallID    string       `json:"tool_call_id,omitempty"` // of a result
@@ -95,6 +96,9 @@ func ollamaMessages(req llm.Request) []ollamaMessage {
 	names := map[string]string{}
 	for _, m := range ms {
 		o := ollamaMessage{Role: string(m.Role), Content: m.Content}
+		if len(m.Parts) > 0 {
+			o.Content, o.Images = ollamaParts(m)
+		}
 		for _, c := range m.ToolCalls {
 			names[c.ID] = c.Function.Name
 			o.ToolCalls = append(o.ToolCalls, ollamaCall{c.ID, ollamaFunction{Name: c.Function.Name, Arguments: objectOf(c.Function)}})

@@ -10,7 +10,7 @@ import (
 
 type openaiMessage struct {
 	Role       string       `json:"role"`
-	Content    *string      `json:"content"`                     // null beside calls
+	Content    any          `json:"content"`                     // a text or parts; null beside calls
 	Thoughts   string       `json:"reasoning_content,omitempty"` // of a turn with calls, where the server wants them back
 	ToolCalls  []openaiCall `json:"tool_calls,omitempty"`
 	ToolCallID string       `json:"tool_call_id,omitempty"`
@@ -66,7 +66,7 @@ func (o *openai) request(w *wire, req llm.Request) any {
 func openaiMessages(w *wire, req llm.Request) []openaiMessage {
 	out := make([]openaiMessage, 0, len(req.Messages)+1)
 	if req.System != "" {
-		out = append(out, openaiMessage{Role: "system", Content: &req.System})
+		out = append(out, openaiMessage{Role: "system", Content: req.System})
 	}
 	for _, m := range req.Messages {
 		switch m.Role {
@@ -75,9 +75,9 @@ func openaiMessages(w *wire, req llm.Request) []openaiMessage {
 			out = w.appendAssistant(out, m)
 		case llm.ToolRole:
 			content := cmp.Or(m.Content, m.Error)
-			out = append(out, openaiMessage{Role: "tool", Content: &content, ToolCallID: m.ToolCallID})
+			out = append(out, openaiMessage{Role: "tool", Content: content, ToolCallID: m.ToolCallID})
 		default:
-			out = append(out, openaiMessage{Role: string(m.Role), Content: &m.Content})
+			out = append(out, openaiMessage{Role: string(m.Role), Content: openaiContent(m)})
 		}
 	}
 	return out
@@ -91,7 +91,7 @@ func (w *wire) appendAssistant(out []openaiMessage, m llm.Message) []openaiMessa
 	}
 	a := openaiMessage{Role: "assistant"}
 	if m.Content != "" {
-		a.Content = &m.Content
+		a.Content = m.Content
 	}
 	for _, p := range w.partsOf(m) {
 		switch {

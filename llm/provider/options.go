@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"parley/llm"
 )
 
 // Options say where a model is and how it is asked.
@@ -25,6 +27,10 @@ type Options struct {
 	// Reasoning is how much a model thinks before it answers; empty: the
 	// provider's default, nothing is sent. Models that cannot think refuse it.
 	Reasoning Effort
+
+	// Input is what the model takes besides text; nil: what is known of models
+	// of that name, see [Remote.Takes].
+	Input *llm.Input
 
 	MaxTokens int    // of an answer, where the request does not say; 0: not sent, or 8192 where the provider insists
 	KeepAlive string // how long Ollama keeps the model loaded, such as "10m"; empty: not sent
@@ -101,6 +107,7 @@ func newRemote(p place, opts Options, proto protocol) (*Remote, error) {
 			provider: p.provider, key: key, model: opts.Model, opts: opts, header: http.Header{},
 			client: streamingClient(opts.Client), limits: opts.withDefaults(),
 		},
+		input: &inputs{},
 	}, nil
 }
 

@@ -39,7 +39,7 @@ func (responses) decoder(w *wire) decoder {
 type responsesInput struct {
 	Type      string `json:"type,omitempty"`
 	Role      string `json:"role,omitempty"`
-	Content   string `json:"content,omitempty"`
+	Content   any    `json:"content,omitempty"` // a text or parts
 	CallID    string `json:"call_id,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Arguments string `json:"arguments,omitempty"`
@@ -116,7 +116,7 @@ func responsesInputs(w *wire, req llm.Request) []any {
 		case llm.ToolRole:
 			out = append(out, responsesInput{Type: "function_call_output", CallID: m.ToolCallID, Output: cmp.Or(m.Content, m.Error, "(nothing)")})
 		default:
-			out = append(out, responsesInput{Role: string(m.Role), Content: cmp.Or(m.Content, "(nothing)")})
+			out = append(out, responsesInput{Role: string(m.Role), Content: responsesContent(m)})
 		}
 	}
 	return out
