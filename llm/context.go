@@ -23,6 +23,9 @@ func WithContext(msgs []Message, data string) []Message {
 		if msgs[i].Role == User {
 			msgs = slices.Clone(msgs)
 			msgs[i].Content += contextBegin + data + contextEnd
+			if parts := msgs[i].Parts; len(parts) > 0 {
+				msgs[i].Parts = append(slices.Clip(parts), Part{Kind: TextPart, Text: contextBegin + data + contextEnd})
+			}
 			break
 		}
 	}

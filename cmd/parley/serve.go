@@ -81,7 +81,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
-		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files,
+		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s),
 		Pins: db, PinsMost: s.Pins, Live: book,
 	})
 	page, err := web.New()
@@ -208,6 +208,10 @@ func limitsOf(s settings) gateway.Limits {
 
 func filesOf(s settings) gateway.FileOptions {
 	return gateway.FileOptions{Size: int64(s.MaxFile), Person: s.FileBytes, Count: s.FilesPerPerson, Message: s.FilesPerMessage, Orphans: s.FileOrphans}
+}
+
+func shownOf(s settings) run.Shown {
+	return run.Shown{Bytes: int64(s.ModelFileBytes), Images: s.ModelImages, Side: s.ModelImageSide, Text: int64(cmp.Or(s.ModelFileText, -1))}
 }
 
 // systemPrompt returns the operator's instructions, or those that come with

@@ -73,7 +73,7 @@ func openRemote(s settings) (*provider.Remote, error) {
 	}
 	return provider.Open(name, provider.Options{
 		BaseURL: s.ModelURL, Key: string(s.ModelKey), Model: s.Model,
-		Reasoning: provider.Effort(s.ModelReasoning), MaxTokens: s.ModelMaxTokens,
+		Reasoning: provider.Effort(s.ModelReasoning), MaxTokens: s.ModelMaxTokens, Input: modelInput(s),
 	})
 }
 

@@ -217,7 +217,7 @@ func (s *State) end(e Entry, status RunStatus) {
 	d.Status = string(status)
 	if end := e.Ev.Metadata; end != nil {
 		d.Model, d.TookMs, d.Finish = end.Parley.Model, end.Parley.TookMs, end.Parley.Finish
-		d.Missed = end.Parley.Missed
+		d.Missed, d.Unseen = end.Parley.Missed, end.Parley.Unseen
 	}
 	if len(e.Ev.Usage) > 0 {
 		d.Usage = &e.Ev.Usage[len(e.Ev.Usage)-1]

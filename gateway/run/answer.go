@@ -29,6 +29,7 @@ type answer struct {
 	finish  llm.Finish
 	model   string       // that said the last turn
 	missed  []llm.Missed // models that should have said something and did not
+	unseen  []llm.Unseen // files of the question that the model is not shown
 	asks    []chat.Ask   // what the run has asked people before, answered or not
 	asking  []llm.Asked  // what it asks them now
 }
@@ -224,6 +225,11 @@ func (a *answer) converse(ctx context.Context) error {
 
 // goOn runs the agent from wherever the conversation stands.
 func (a *answer) goOn(ctx context.Context) error {
+	msgs, release, err := a.withFiles(ctx, a.msgs)
+	defer release()
+	if err != nil {
+		return err
+	}
 	a.recall()
 	if said(a.msgs, a.it.Run) != nil { // all but its end was written
 		return nil
@@ -231,7 +237,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
 	agent.Data = a.live(ctx)
-	for step, err := range agent.Run(ctx, a.withFiles(ctx, a.msgs), &guarded{a, a.set}) {
+	for step, err := range agent.Run(ctx, msgs, &guarded{a, a.set}) {
 		if a.asking = step.Asks; err == nil {
 			err = a.step(ctx, step, a.set)
 		}

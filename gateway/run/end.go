@@ -91,7 +91,7 @@ func (a *answer) cost() []llm.Usage {
 
 func (a *answer) endDetails() *llm.Metadata {
 	return &llm.Metadata{Parley: llm.Details{
-		Model: cmp.Or(a.model, a.r.agent.Model.Name()), Missed: a.missed,
+		Model: cmp.Or(a.model, a.r.agent.Model.Name()), Missed: a.missed, Unseen: a.unseen,
 		TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish,
 	}}
 }

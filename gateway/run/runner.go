@@ -11,8 +11,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"parley/gateway/chat"
 	"parley/llm"
+	"parley/llm/picture"
 	"parley/tools"
 )
 
@@ -86,6 +89,7 @@ type Options struct {
 	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
 	Seats     Seats                    // where those are counted; nil: each replica counts for itself
 	Files     Files                    // what is attached to messages; nil: it is only named
+	Shown     Shown                    // how much a model is shown of it
 	Short     func() bool              // there is no memory for another answer; nil: never
 }
 
@@ -106,6 +110,7 @@ func (o Options) withDefaults() Options {
 	o.Approval = or(o.Approval, 24*time.Hour)
 	o.Hold = or(o.Hold, 3*time.Second)
 	o.PinsMost = or(o.PinsMost, 4)
+	o.Shown = o.Shown.withDefaults()
 	if o.PerPerson == 0 {
 		o.PerPerson = 3
 	}
@@ -145,7 +150,11 @@ type Runner struct {
 	probe  time.Time    // no claim before, if too many have; owned by schedule, as is hints
 	hints  []string     // conversations that may be due
 	pacer  *pacer
-	wg     sync.WaitGroup // sessions
+
+	pictures *picture.Shop
+	held     *semaphore.Weighted // bytes of files that answers hold
+
+	wg sync.WaitGroup // sessions
 }
 
 // New returns a Runner. Nothing is answered before Serve.
@@ -155,6 +164,7 @@ func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answ
 		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
 		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
 		line: newLine(limits{o.most, o.mostOf}), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
+		pictures: picture.New(picture.Options{Side: o.Shown.Side}), held: semaphore.NewWeighted(o.Shown.Held),
 	}
 }
 

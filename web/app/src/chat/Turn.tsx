@@ -33,6 +33,7 @@ function Answer({ view, t }: { view: ConvView; t: TurnData }) {
       {t.running && <Thinking view={view} t={t} />}
       {end?.failure && <Notice kind="bad" text={end.failure.message || 'The answer failed.'} t={t} />}
       {end?.status === 'cancelled' && <Notice kind="calm" text={t.parts.length ? 'Stopped here.' : 'Stopped before the first word.'} t={t} />}
+      {end?.unseen?.map((f) => <p class="unseen" key={f.fileId}><icons.Warn />The model was not shown {f.name}: {f.reason}.</p>)}
       {end && <Cited view={view} t={t} />}
       {end && <Foot view={view} t={t} end={end} />}
     </article>

@@ -87,6 +87,7 @@ export interface Details {
   model?: string
   usage?: Usage
   tookMs?: number
+  unseen?: { fileId: string; name: string; reason: string }[] // files that the model was not shown
   missed?: Missed[]
 }
 

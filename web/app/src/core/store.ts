@@ -159,6 +159,7 @@ function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): v
     d.model = ev.metadata.parley.model
     d.tookMs = ev.metadata.parley.tookMs
     d.missed = ev.metadata.parley.missed
+    if (ev.metadata.parley.unseen) d.unseen = ev.metadata.parley.unseen
   }
   if (ev.usage?.length) d.usage = ev.usage[ev.usage.length - 1]
   if (status === 'failed') d.failure = { code: ev.code ?? '', message: ev.message ?? '' }
