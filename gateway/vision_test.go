@@ -96,8 +96,10 @@ func TestWhatTheModelIsNotShownIsSaid(t *testing.T) {
 		tb.sub(q.C, "")
 		s := tb.answered(q.C, q.Run)
 		want := []llm.Unseen{
-			{File: ids[0], Name: "a.png", Reason: "this model takes no images"}, {File: ids[1], Name: "a.wav", Reason: "this model takes no sound"},
-			{File: ids[2], Name: "a.pdf", Reason: "it is no PDF"}, {File: ids[3], Name: "a.zip", Reason: "models are not shown files of this kind"},
+			{File: ids[0], Name: "a.png", Reason: "this model takes no images"},
+			{File: ids[1], Name: "a.wav", Reason: "this model takes no sound"},
+			{File: ids[2], Name: "a.pdf", Reason: "it is no PDF"},
+			{File: ids[3], Name: "a.zip", Reason: "models are not shown files of this kind"},
 			{File: ids[4], Name: "long.txt", Reason: "texts of more than 262 kB are not shown"},
 		}
 		for what, ms := range map[string][]llm.Message{"the log": s.Messages, "the store": p.history(q.C)} {

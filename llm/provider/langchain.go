@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tmc/langchaingo/llms"
@@ -19,8 +20,9 @@ import (
 //
 // Only text goes to a StreamingFunc. The response has one choice with all
 // calls, and usage in its GenerationInfo under the keys that langchaingo's
-// OpenAI provider uses. What a [llm.Request] cannot say, such as pictures or
-// stop words, is an error and not left out in silence.
+// OpenAI provider uses. Pictures, sound and PDFs are taken as bytes or data:
+// URLs if the model takes them; no address is fetched. What a [llm.Request]
+// cannot say, such as stop words, is an error and not left out in silence.
 func Langchain(m llm.Model) llms.Model { return &langchain{m} }
 
 type langchain struct{ model llm.Model }
@@ -39,7 +41,7 @@ func (l *langchain) GenerateContent(ctx context.Context, messages []llms.Message
 	for _, set := range options {
 		set(&opts)
 	}
-	req, err := l.request(messages, &opts)
+	req, err := l.request(ctx, messages, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("provider: langchain: %w", err)
 	}
@@ -91,7 +93,7 @@ func fillChoice(choice *llms.ContentChoice, c llm.Chunk) {
 	choice.StopReason = cmp.Or(choice.StopReason, string(c.Finish))
 }
 
-func (l *langchain) request(messages []llms.MessageContent, opts *llms.CallOptions) (llm.Request, error) {
+func (l *langchain) request(ctx context.Context, messages []llms.MessageContent, opts *llms.CallOptions) (llm.Request, error) {
 	if err := l.unsupported(opts); err != nil {
 		return llm.Request{}, err
 	}
@@ -102,6 +104,9 @@ func (l *langchain) request(messages []llms.MessageContent, opts *llms.CallOptio
 	for i, m := range messages {
 		out, err := fromLangchain(m)
 		if err != nil {
+			return llm.Request{}, fmt.Errorf("message %d: %w", i+1, err)
+		}
+		if err := l.taken(ctx, out); err != nil {
 			return llm.Request{}, fmt.Errorf("message %d: %w", i+1, err)
 		}
 		req.Messages = append(req.Messages, out...)
@@ -199,17 +204,25 @@ func joinParts(role llm.Role, parts []llms.ContentPart) ([]llm.Message, error) {
 		switch p := p.(type) {
 		case llms.TextContent:
 			texts = append(texts, p.Text)
+			m.Parts = append(m.Parts, llm.Part{Kind: llm.TextPart, Text: p.Text})
 		case llms.ToolCall:
 			if role != llm.Assistant || p.FunctionCall == nil {
 				return nil, errors.New("a tool call must name a function and be the model's")
 			}
 			m.ToolCalls = append(m.ToolCalls, llm.NewToolCall(p.ID, p.FunctionCall.Name, p.FunctionCall.Arguments))
 		case llms.ImageURLContent, llms.BinaryContent:
-			return nil, errors.New("pictures and files are not supported, only text is")
+			part, err := langchainPart(role, p)
+			if err != nil {
+				return nil, err
+			}
+			m.Parts = append(m.Parts, part)
+			continue
 		default:
 			return nil, fmt.Errorf("a part of type %T is not supported here", p)
 		}
 	}
-	m.Content = strings.Join(texts, "\n")
+	if m.Content = strings.Join(texts, "\n"); !slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return p.Kind != llm.TextPart }) {
+		m.Parts = nil
+	}
 	return []llm.Message{m}, nil
 }
