@@ -107,9 +107,9 @@ func upright(m image.Image, o int) image.Image {
 	}
 	b := m.Bounds()
 	w, h := b.Dx(), b.Dy()
-	out := image.NewNRGBA(image.Rect(0, 0, w, h))
+	out := image.NewRGBA(image.Rect(0, 0, w, h))
 	if o >= 5 {
-		out = image.NewNRGBA(image.Rect(0, 0, h, w))
+		out = image.NewRGBA(image.Rect(0, 0, h, w))
 	}
 	for y := range h {
 		for x := range w {

@@ -162,7 +162,7 @@ func shrunk(m image.Image, side int) image.Image {
 func longest(m image.Image) int { return max(m.Bounds().Dx(), m.Bounds().Dy()) }
 
 func scaled(m image.Image, w, h int) image.Image {
-	out := image.NewNRGBA(image.Rect(0, 0, w, h))
+	out := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.ApproxBiLinear.Scale(out, out.Bounds(), m, m.Bounds(), draw.Src, nil)
 	return out
 }
