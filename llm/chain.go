@@ -106,6 +106,16 @@ var errNobody = errors.New("llm: nobody's fault")
 // Name returns the name of the first model.
 func (c *Chain) Name() string { return c.links[0].model.Name() }
 
+// Takes returns what any of the models takes: whichever is asked says in words
+// what it does not.
+func (c *Chain) Takes(ctx context.Context) (all Input) {
+	for _, l := range c.links {
+		in := InputOf(ctx, l.model)
+		all = Input{Image: all.Image || in.Image, Audio: all.Audio || in.Audio, PDF: all.PDF || in.PDF}
+	}
+	return all
+}
+
 // Stream asks the models, see [Chain] and [Model].
 func (c *Chain) Stream(ctx context.Context, req Request) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {

@@ -311,3 +311,19 @@ func TestRestartsAreAskedFor(t *testing.T) {
 		}
 	})
 }
+
+// A seer takes what it says.
+type seer struct {
+	llm.Model
+	in llm.Input
+}
+
+func (s seer) Takes(context.Context) llm.Input { return s.in }
+
+func TestAChainTakesWhatAnyOfItsModelsTakes(t *testing.T) {
+	plain := provider.Demo(provider.DemoOptions{})
+	chain := llm.NewChain(llm.ChainOptions{}, seer{plain, llm.Input{Image: true}}, plain, seer{plain, llm.Input{PDF: true}})
+	if got, want := llm.InputOf(t.Context(), chain), (llm.Input{Image: true, PDF: true}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}

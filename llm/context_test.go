@@ -1,6 +1,7 @@
 package llm_test
 
 import (
+	"strings"
 	"testing"
 
 	"parley/llm"
@@ -21,5 +22,19 @@ func TestDataGoesWithTheLastQuestion(t *testing.T) {
 	}
 	if same := llm.WithContext(msgs, ""); same[2].Content != "two" {
 		t.Errorf("no data: %q", same[2].Content)
+	}
+}
+
+// A question that is shown in parts has the data as one more, behind them.
+func TestContextGoesBehindAQuestionsParts(t *testing.T) {
+	picture := llm.Part{Kind: llm.ImagePart, Text: "(a picture)", Data: []byte{1}}
+	asked := []llm.Message{{Role: llm.User, Content: "what is it?", Parts: []llm.Part{{Kind: llm.TextPart, Text: "what is it?"}, picture}}}
+	got := llm.WithContext(asked, "42")
+	parts := got[0].Parts
+	if len(parts) != 3 || parts[1].Kind != llm.ImagePart || !strings.HasSuffix(got[0].Content, parts[2].Text) || !strings.Contains(parts[2].Text, "42") {
+		t.Errorf("the parts are %+v", parts)
+	}
+	if len(asked[0].Parts) != 2 {
+		t.Error("what was asked has changed")
 	}
 }
