@@ -22,6 +22,7 @@ var mayDial = map[string]string{
 	"cmd/parley/chat_link.go":        "is a client of Parley's own, on a person's machine",
 	"cmd/parley/chaos_person.go":     "tries a Parley that the operator names",
 	"cmd/parley/commands.go":         "asks the Parley on this machine how it is",
+	"cmd/parley/serve_models.go":     "asks the Parley on this machine how its models are",
 	"cmd/parley/chaos_ways.go":       "tries a Parley that the operator names",
 	"cmd/parley/loadgen.go":          "loads a Parley that the operator names",
 	"cmd/parley/loadgen_dial.go":     "loads a Parley that the operator names",

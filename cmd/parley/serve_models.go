@@ -47,7 +47,8 @@ func askServer(ctx context.Context, ops string) ([]llm.LinkStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy: it is this machine
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

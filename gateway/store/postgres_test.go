@@ -301,7 +301,7 @@ func testSerialisable(t *testing.T, c *storetest.Cluster) {
 	cfg.ConnConfig.RuntimeParams["default_transaction_isolation"] = "serializable"
 	strict := &DB{write: sql.OpenDB(connect(cfg.ConnConfig))}
 	defer strict.write.Close()
-	if _, err := db.Secret(t.Context(), "n", []byte{0}); err != nil {
+	if _, err := db.write.Exec(`INSERT INTO deleted_conversations (id, deleted) VALUES ('n', 0)`); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -311,11 +311,11 @@ func testSerialisable(t *testing.T, c *storetest.Cluster) {
 			for range 10 {
 				err := strict.tx(t.Context(), func(tx *sql.Tx) error {
 					begun.Add(1)
-					var n []byte
-					if err := tx.QueryRow(`SELECT value FROM secrets`).Scan(&n); err != nil {
+					var n int
+					if err := tx.QueryRow(`SELECT deleted FROM deleted_conversations`).Scan(&n); err != nil {
 						return err
 					}
-					_, err := tx.Exec(`UPDATE secrets SET value = $1`, []byte{n[0] + 1})
+					_, err := tx.Exec(`UPDATE deleted_conversations SET deleted = $1`, n+1)
 					return err
 				})
 				if err != nil {
@@ -326,7 +326,8 @@ func testSerialisable(t *testing.T, c *storetest.Cluster) {
 	}
 	wg.Wait()
 	t.Logf("%d transactions for 30", begun.Load())
-	if n, err := db.Secret(t.Context(), "n", []byte{}); err != nil || n[0] != 30 {
+	var n int
+	if err := db.read.QueryRow(`SELECT deleted FROM deleted_conversations`).Scan(&n); err != nil || n != 30 {
 		t.Errorf("%v, %v", n, err)
 	}
 }

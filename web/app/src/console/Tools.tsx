@@ -1,15 +1,20 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { toast } from '../chat/app-state'
 import { duration, number } from '../ui/format'
 import * as api from './api'
 import { faultOf, Link, policyOf, useLoaded, Wrong } from './parts'
 
 const step = 100 // rows that are drawn at once
+const every = 5_000 // ms after which figures are read again, while the page is looked at
 
 export function Tools() {
   const { value, fault, again } = useLoaded(api.tools, '')
   const [query, setQuery] = useState('')
   const [shown, setShown] = useState(step)
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || again(), every)
+    return () => clearInterval(timer)
+  })
   const all = value?.tools ?? []
   const words = query.toLowerCase().split(/\s+/).filter(Boolean)
   const found = all.filter((t) => words.every((w) => `${t.name} ${t.method} ${t.host} ${t.description}`.toLowerCase().includes(w)))
