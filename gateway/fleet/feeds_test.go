@@ -217,7 +217,7 @@ func TestOtherDeclarationsBeginAnew(t *testing.T) {
 		if len(r.Values) != 3 || !json.Valid(r.Values[0].JSON) || r.Values[0].JSON[0] != '{' {
 			t.Errorf("%s", numbers(r))
 		}
-		if m.server.Open() != 1 || m.server.Most() != 1 {
+		if m.server.Open() != 1 || m.server.Most() > 2 { // it may hear of the old one's end behind the new one's beginning
 			t.Errorf("%d connections, at the most %d", m.server.Open(), m.server.Most())
 		}
 		m.list.set()
