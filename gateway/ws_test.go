@@ -327,11 +327,16 @@ func TestHistoryIsPaged(t *testing.T) {
 		}
 		b := a.at(w.gates[0]).open()
 		f := b.sub(q.C, "")
-		if f.Older != f.Snapshot.Messages[0].ID {
+		got, older := text(f.Snapshot.Messages), "" // one generation may have seen all of it
+		if len(f.Snapshot.Messages) < 30 {
+			older = f.Snapshot.Messages[0].ID
+			rest := b.must(object{"type": "history", "c": q.C, "before": older, "limit": 100})
+			got = text(rest.Messages) + "\n" + got
+		}
+		if f.Older != older {
 			t.Errorf("the snapshot of %d messages says older %q", len(f.Snapshot.Messages), f.Older)
 		}
-		rest := b.must(object{"type": "history", "c": q.C, "before": f.Older, "limit": 100})
-		if got, want := text(rest.Messages)+"\n"+text(f.Snapshot.Messages), text(a.history(q.C)); got != want {
+		if want := text(a.history(q.C)); got != want {
 			t.Errorf("older and snapshot are\n%s\nwant\n%s", got, want)
 		}
 		b.refused(object{"type": "history", "c": q.C, "before": "mnever"}, http.StatusNotFound, "not_found", "before")
