@@ -287,25 +287,26 @@ func (s *Server) known(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// person lets everybody in, each as themselves.
-func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
-	return s.known(func(c echo.Context) error {
-		if !who(c).Chat {
-			return problem(http.StatusForbidden, codeForbidden, "This API key is for tools alone. One with the scope chat is needed here.")
+// only lets in who may, and tells the others why not.
+func only(may func(Principal) bool, why string, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !may(who(c)) {
+			return problem(http.StatusForbidden, codeForbidden, "%s", why)
 		}
 		return next(c)
-	})
+	}
+}
+
+// person lets everybody in, each as themselves.
+func (s *Server) person(next echo.HandlerFunc) echo.HandlerFunc {
+	return s.known(only(func(p Principal) bool { return p.Chat }, "This API key is for tools alone. One with the scope chat is needed here.", next))
 }
 
 // admin lets in who may change tools and documents: by a token, or by the
 // cookie of a page that was signed in with one.
 func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
-	byToken := s.signedIn(func(c echo.Context) error {
-		if !who(c).Tools {
-			return problem(http.StatusForbidden, codeForbidden, "This API key is for conversations alone. The admin token, or a key with the scope tools, is needed here.")
-		}
-		return next(c)
-	})
+	byToken := s.signedIn(only(func(p Principal) bool { return p.Tools },
+		"This API key is for conversations alone. The admin token, or a key with the scope tools, is needed here.", next))
 	byCookie := s.known(next)
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -318,12 +319,7 @@ func (s *Server) admin(next echo.HandlerFunc) echo.HandlerFunc {
 
 // operator lets in who has the admin token.
 func (s *Server) operator(next echo.HandlerFunc) echo.HandlerFunc {
-	return s.signedIn(func(c echo.Context) error {
-		if !who(c).Admin {
-			return problem(http.StatusForbidden, codeForbidden, "This needs the admin token.")
-		}
-		return next(c)
-	})
+	return s.signedIn(only(func(p Principal) bool { return p.Admin }, "This needs the admin token.", next))
 }
 
 // signedIn lets no guests in.

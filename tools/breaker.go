@@ -93,7 +93,7 @@ type pausedError struct {
 }
 
 func (e *pausedError) Error() string {
-	return fmt.Sprintf("%s has been failing, so for now it is not called (circuit breaker open)", e.host)
+	return fmt.Sprintf("%s has been failing and is not called until it has rested (circuit breaker open)", e.host)
 }
 
 // advice is what can be done about it.

@@ -43,7 +43,7 @@ func (w want) fresh(t Token) bool {
 }
 
 // token returns a token that can be sent. If it must be renewed, one of all
-// replicas does so and the others wait, unless what there is will do for now.
+// replicas does so and the others wait, unless what there is still serves.
 // Its error is errNotConnected, a [*tokenError] or the store's.
 func (w want) token(ctx context.Context) (Token, error) {
 	for pause := leastPause; ; pause = min(2*pause, mostPause) {

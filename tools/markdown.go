@@ -51,7 +51,7 @@ func convertPage(ctx context.Context, page []byte) (text string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	flattenSparse(root)
+	FlattenTables(root)
 	c := converter.NewConverter(
 		converter.WithEscapeMode(converter.EscapeModeDisabled), // it is read, not rendered
 		converter.WithPlugins(base.NewBasePlugin(), commonmark.NewCommonmarkPlugin(), table.NewTablePlugin()))
@@ -209,27 +209,32 @@ func isVoid(a atom.Atom) bool {
 	return false
 }
 
-// flattenSparse makes lines of the rows of tables that would grow much if
-// those were filled up to be of the same length, as the converter does.
-func flattenSparse(root *html.Node) {
+// FlattenTables makes a line of each row of those tables that would grow much
+// if their rows were filled up to be of the same length, as converters to
+// Markdown do: without bounds.
+func FlattenTables(root *html.Node) {
 	var sparse []*html.Node
 	for n := range root.Descendants() {
 		if n.DataAtom == atom.Table && gaps(n) > maxTableGaps {
 			sparse = append(sparse, n)
 		}
 	}
-	for _, t := range sparse {
-		for n := range t.Descendants() {
-			switch n.DataAtom {
-			case atom.Td, atom.Th:
-				n.Data, n.DataAtom = "span", atom.Span
-				n.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
-			case atom.Tr, atom.Tbody, atom.Thead, atom.Tfoot, atom.Caption:
-				n.Data, n.DataAtom = "div", atom.Div
-			}
-		}
-		t.Data, t.DataAtom = "div", atom.Div
+	for _, table := range sparse {
+		flatten(table)
 	}
+}
+
+func flatten(table *html.Node) {
+	for n := range table.Descendants() {
+		switch n.DataAtom {
+		case atom.Td, atom.Th:
+			n.Data, n.DataAtom = "span", atom.Span
+			n.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
+		case atom.Tr, atom.Tbody, atom.Thead, atom.Tfoot, atom.Caption:
+			n.Data, n.DataAtom = "div", atom.Div
+		}
+	}
+	table.Data, table.DataAtom = "div", atom.Div
 }
 
 func gaps(table *html.Node) int {
@@ -244,5 +249,5 @@ func gaps(table *html.Node) int {
 		}
 		rows, widest, cells = rows+1, max(widest, width), cells+width
 	}
-	return rows*widest - cells - 3*cells
+	return rows*widest - 4*cells
 }

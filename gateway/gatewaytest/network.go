@@ -10,22 +10,24 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"parley/tools/toolstest"
 )
 
 // A Network joins HTTP servers and clients inside one process. All methods
 // may be called concurrently.
 type Network struct {
 	mu    sync.Mutex
-	hosts map[string]*listener
+	hosts map[string]*toolstest.Listener
 }
 
 // NewNetwork returns a network without hosts.
-func NewNetwork() *Network { return &Network{hosts: map[string]*listener{}} }
+func NewNetwork() *Network { return &Network{hosts: map[string]*toolstest.Listener{}} }
 
 // Serve has h answer at host until stop is called, which cuts every
 // connection.
 func (n *Network) Serve(host string, h http.Handler) (stop func()) {
-	l := &listener{conns: make(chan net.Conn), done: make(chan struct{})}
+	l := toolstest.NewListener()
 	n.mu.Lock()
 	n.hosts[host] = l
 	n.mu.Unlock()
@@ -38,7 +40,7 @@ func (n *Network) Serve(host string, h http.Handler) (stop func()) {
 			delete(n.hosts, host)
 		}
 		n.mu.Unlock()
-		l.cut()
+		_ = l.Close()
 		_ = srv.Close()
 		wg.Wait()
 	}
@@ -56,61 +58,10 @@ func (n *Network) Dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if l == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	}
-	return l.dial(ctx)
+	return l.Dial(ctx, "", addr)
 }
 
 // Client returns an HTTP client of the network, which can carry WebSockets.
 func (n *Network) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true}}
 }
-
-type listener struct {
-	conns chan net.Conn
-	done  chan struct{}
-
-	mu   sync.Mutex
-	open []net.Conn
-}
-
-func (l *listener) dial(ctx context.Context) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.open = append(l.open, server)
-		return client, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// cut ends the listener and every connection that it made, also those that
-// were hijacked.
-func (l *listener) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	select {
-	case <-l.done:
-		return
-	default:
-	}
-	close(l.done)
-	for _, c := range l.open {
-		_ = c.Close()
-	}
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error   { l.cut(); return nil }
-func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }

@@ -11,6 +11,8 @@ import (
 	"github.com/JohannesKaufmann/html-to-markdown/v2/plugin/table"
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"parley/tools"
 )
 
 // fromHTML returns the title of a page and its text as Markdown, without
@@ -56,7 +58,8 @@ func pageTitle(n *html.Node) string {
 // prune removes what is not text, takes images for what they show, and
 // tables that are mostly gaps for lines.
 func prune(root *html.Node) {
-	var drop, flat []*html.Node
+	tools.FlattenTables(root)
+	var drop []*html.Node
 	for n := range root.Descendants() {
 		if n.Type != html.ElementNode {
 			continue
@@ -64,49 +67,13 @@ func prune(root *html.Node) {
 		switch {
 		case isNoise(n) || isHidden(n):
 			drop = append(drop, n)
-		case n.DataAtom == atom.Table && isSparse(n):
-			flat = append(flat, n)
 		case n.DataAtom == atom.Img:
 			n.Type, n.Data, n.DataAtom = html.TextNode, attr(n, "alt"), 0
 		}
 	}
-	for _, n := range flat {
-		flatten(n)
-	}
 	for _, n := range drop {
 		n.Parent.RemoveChild(n)
 	}
-}
-
-// isSparse tells whether a table would grow much if its rows were filled up
-// to be of the same length, as the converter does: without bounds.
-func isSparse(table *html.Node) bool {
-	rows, widest, cells := 0, 0, 0
-	for n := range table.Descendants() {
-		if n.DataAtom != atom.Tr {
-			continue
-		}
-		width := 0
-		for range n.ChildNodes() {
-			width++
-		}
-		rows, widest, cells = rows+1, max(widest, width), cells+width
-	}
-	return rows*widest > 4*cells+1000
-}
-
-// flatten makes a line of each row of a table.
-func flatten(table *html.Node) {
-	for n := range table.Descendants() {
-		switch n.DataAtom {
-		case atom.Td, atom.Th:
-			n.Data, n.DataAtom = "span", atom.Span
-			n.AppendChild(&html.Node{Type: html.TextNode, Data: " "})
-		case atom.Tr, atom.Tbody, atom.Thead, atom.Tfoot, atom.Caption:
-			n.Data, n.DataAtom = "div", atom.Div
-		}
-	}
-	table.Data, table.DataAtom = "div", atom.Div
 }
 
 func isNoise(n *html.Node) bool {

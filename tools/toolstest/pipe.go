@@ -11,7 +11,7 @@ import (
 // sockets, so that a testing/synctest bubble can hold both. stop cuts every
 // connection and returns when h is done with it.
 func Pipe(h http.Handler) (client *http.Client, stop func()) {
-	l := &pipe{conns: make(chan net.Conn), done: make(chan struct{})}
+	l := NewListener()
 	var serving sync.WaitGroup
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serving.Add(1) // also those that the server has handed a connection to for good
@@ -19,7 +19,7 @@ func Pipe(h http.Handler) (client *http.Client, stop func()) {
 		h.ServeHTTP(w, r)
 	})}
 	serving.Go(func() { _ = srv.Serve(l) })
-	client = &http.Client{Transport: &http.Transport{DialContext: l.dial, DisableKeepAlives: true}}
+	client = &http.Client{Transport: &http.Transport{DialContext: l.Dial, DisableKeepAlives: true}}
 	return client, func() {
 		_ = l.Close()
 		_ = srv.Close()
@@ -27,8 +27,9 @@ func Pipe(h http.Handler) (client *http.Client, stop func()) {
 	}
 }
 
-// A pipe is a listener for this process alone.
-type pipe struct {
+// A Listener is one for this process alone. All methods may be called
+// concurrently.
+type Listener struct {
 	conns chan net.Conn
 	done  chan struct{}
 
@@ -36,7 +37,13 @@ type pipe struct {
 	open []net.Conn
 }
 
-func (l *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+// NewListener returns a listener to which nobody has connected.
+func NewListener() *Listener {
+	return &Listener{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// Dial connects to the listener, whatever the address.
+func (l *Listener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case l.conns <- server:
@@ -52,7 +59,7 @@ func (l *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 }
 
 // Accept implements [net.Listener].
-func (l *pipe) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -62,7 +69,7 @@ func (l *pipe) Accept() (net.Conn, error) {
 }
 
 // Close implements [net.Listener]; connections that were hijacked end too.
-func (l *pipe) Close() error {
+func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
@@ -78,4 +85,4 @@ func (l *pipe) Close() error {
 }
 
 // Addr implements [net.Listener].
-func (l *pipe) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+func (l *Listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
