@@ -169,8 +169,8 @@ func TestAnAnswerOverAWebSocket(t *testing.T) {
 		p := w.guest(g)
 		a := p.pays("new")
 		tb := p.at(other).open()
-		tb.post(`{"type":"sub","id":"1","c":"` + a.Conversation + `"}`)
-		tb.post(`{"type":"answer","id":"2","c":"` + a.Conversation + `","answers":[{"interruptId":"` + a.Interrupts[0].ID + `","status":"resolved","payload":{"approved":true}}]}`)
+		tb.sub(a.Conversation, "") // which shows what is asked, as long as nobody has answered
+		tb.post(`{"type":"answer","id":"answer","c":"` + a.Conversation + `","answers":[{"interruptId":"` + a.Interrupts[0].ID + `","status":"resolved","payload":{"approved":true}}]}`)
 		tb.wait("the answer's end", func() bool {
 			var all strings.Builder
 			for _, f := range tb.frames {
