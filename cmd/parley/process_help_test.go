@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -373,6 +372,8 @@ func procAdmin() *procPerson { return &procPerson{http: &http.Client{}, token: p
 
 // do sends a request and decodes the answer, of whatever status.
 func (p *procPerson) do(ctx context.Context, method, url string, body, out any) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second) // no server waits that long for anything
+	defer cancel()
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -431,8 +432,11 @@ func (p *procPerson) say(ctx context.Context, base, conv, clientID, content, wai
 }
 
 // insist asks any replica, with the same client id, until one has
-// acknowledged the question.
+// acknowledged the question, for a minute at most.
 func (p *procPerson) insist(ctx context.Context, f *procFleet, conv, clientID, content string) (procAnswered, error) {
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	var last string
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -445,10 +449,13 @@ func (p *procPerson) insist(ctx context.Context, f *procFleet, conv, clientID, c
 		if err == nil && status != http.StatusServiceUnavailable {
 			return a, fmt.Errorf("%s: status %d, %s", content, status, a.Detail)
 		}
+		if ctx.Err() == nil {
+			last = fmt.Sprint(status, " ", a.Detail, " ", err)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return a, errors.Join(ctx.Err(), err)
+			return a, fmt.Errorf("nobody acknowledges %q; the last said: %s", content, last)
 		}
 	}
 }

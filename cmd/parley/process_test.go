@@ -114,6 +114,9 @@ func procTakeOver(t *testing.T, fleet *procFleet, round, words int) time.Duratio
 		writer.kill()
 	case "SIGSTOP":
 		writer.signal(syscall.SIGSTOP)
+		// It may hold the lock of the file that all share: nothing is accepted
+		// then before it wakes, in the midst of an answer that is another's.
+		time.AfterFunc(5*time.Second, func() { writer.signal(syscall.SIGCONT) })
 	case "SIGTERM":
 		writer.signal(syscall.SIGTERM)
 	}
@@ -132,7 +135,7 @@ func procTakeOver(t *testing.T, fleet *procFleet, round, words int) time.Duratio
 	})
 	switch fault {
 	case "SIGSTOP":
-		writer.signal(syscall.SIGCONT) // it wakes in the midst of an answer that is another's now
+		writer.signal(syscall.SIGCONT)
 	case "SIGTERM":
 		if code := writer.wait(15 * time.Second); code != 0 {
 			t.Errorf("SIGTERM: exit code %d", code)
