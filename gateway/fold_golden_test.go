@@ -152,6 +152,11 @@ func failedResult(id, call, reason string) chat.Event {
 // goldenFiles returns the interesting sequences by file.
 func goldenFiles() map[string][]goldenFold {
 	begin := func() *script { return newScript().put(said("m1", "hello?"), started("r1", "m1", "")) }
+	begun := func() *script {
+		evs := written("m2", "half ")
+		evs[0].Metadata = &llm.Metadata{Parley: llm.Details{Model: "m"}}
+		return begin().put(evs...)
+	}
 	answered := func() *script { return begin().put(whole("m2", "old")...).put(finished("r1", "success")) }
 	fold := func(name string, s *script) goldenFold {
 		return goldenFold{Name: name, Entries: append([]chat.Entry{}, s.entries...)}
@@ -224,6 +229,10 @@ func goldenFiles() map[string][]goldenFold {
 		"takeovers": {
 			fold("the half message is rolled back", begin().put(whole("m2", "kept")...).put(written("m3", "gone")...).generation("claim").
 				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2}).put(whole("m4", "again")...).put(finished("r1", "success"))),
+			fold("the half message is gone on with", begun().generation("claim").
+				inRun("r1", 2).put(chat.Event{Type: chat.RunContinued, RunID: "r1", Try: 2}, chat.Event{Type: chat.TextContent, MessageID: "m2", Delta: "whole"}, chat.Event{Type: chat.TextEnd, MessageID: "m2"}, finished("r1", "success"))),
+			fold("the half message can be gone on with", begun()),
+			fold("another message is begun by nobody who could", begun().put(written("m3", "more")...)),
 			fold("nothing was open", begin().put(whole("m2", "kept")...).generation("claim").inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})),
 			fold("a call in an open message goes with it", begin().put(written("m2", "see")...).put(call("k1", "m2", "a", "{}")...).
 				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})),

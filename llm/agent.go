@@ -38,6 +38,11 @@ type Agent struct {
 
 	Data string // that goes with the last question; see [WithContext]
 
+	// Begun is what was said of the first turn before, by a model for which
+	// [Continues] is true; nil: nothing. Unless a Step says that it is void, the
+	// turn goes on behind it.
+	Begun *Begun
+
 	Pause func(ctx context.Context) // see [Request]; nil for none
 }
 
@@ -45,6 +50,7 @@ type Agent struct {
 // set, but for what comes with Turn.
 type Step struct {
 	Text      string   // a piece of the answer
+	By        string   // with the first Text of a turn: who says it, if that model can go on with what it has begun
 	Reasoning string   // a piece of the model's thoughts
 	Turn      *Message // the model's turn is over: all that it said, and the calls that it asks for
 	Finish    Finish   // with Turn: why it is over
@@ -74,7 +80,7 @@ var ErrTurns = errors.New("llm: the model asked for tools in its last turn, wher
 // in the order of its calls.
 func (a *Agent) Run(ctx context.Context, msgs []Message, set Tools) iter.Seq2[Step, error] {
 	return func(yield func(Step, error) bool) {
-		r := &agentRun{Agent: a, ctx: ctx, msgs: append([]Message(nil), msgs...), set: set, yield: yield}
+		r := &agentRun{Agent: a, ctx: ctx, msgs: append([]Message(nil), msgs...), begun: a.Begun, set: set, yield: yield}
 		if err := r.loop(); err != nil && err != errStopped {
 			yield(Step{}, err)
 		}
@@ -89,6 +95,7 @@ type agentRun struct {
 	*Agent
 	ctx   context.Context
 	msgs  []Message
+	begun *Begun // of the next turn
 	set   Tools
 	yield func(Step, error) bool
 }
@@ -131,11 +138,11 @@ func (r *agentRun) turn(last bool) (Message, error) {
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}
-	t := turn{run: r}
+	t := r.begin(&req)
 	for c, err := range r.Model.Stream(r.ctx, req) {
 		if err != nil {
 			t.usage = cmp.Or(c.Usage, t.usage)
-			return Message{}, r.spent(&t, t.failed(err))
+			return Message{}, r.spent(t, t.failed(err))
 		}
 		if !t.chunk(c) {
 			return Message{}, errStopped
@@ -149,6 +156,17 @@ func (r *agentRun) turn(last bool) (Message, error) {
 		return m, errStopped
 	}
 	return m, nil
+}
+
+// begin returns the turn that a request asks for: with what was said of it
+// before, if that is the first one.
+func (r *agentRun) begin(req *Request) *turn {
+	t := &turn{run: r}
+	if req.Begun, r.begun = r.begun, nil; req.Begun != nil {
+		t.said = true
+		t.text.WriteString(req.Begun.Text)
+	}
+	return t
 }
 
 // spent passes on what a turn has cost that failed, and returns why it did.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +32,10 @@ type ChainOptions struct {
 // (its key, its name, its account) is not asked again and the next is; what
 // is wrong with the request itself (a bad request, too long, refused) fails
 // at once, since the next would be sent the same. What fails behind the first
-// piece begins anew with the next model, as often as [Request.Restarts]
-// allows: two models' halves never become one answer. Calls and usage are
+// piece goes on with the same model, if that continues what it has begun, and
+// else begins anew with the next one, as often as [Request.Restarts] allows:
+// two models' halves never become one answer. An answer that has [Request.Begun]
+// is first asked of the model that has begun it. Calls and usage are
 // handed on at the end of an answer, usage with what failed answers cost.
 //
 // A model that fails again and again rests: it is passed over, and asked only
@@ -50,6 +53,8 @@ type link struct {
 	provider string
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	budget   *budget // shared by all models of the provider
+
+	refuses atomic.Bool // to go on with what it has begun, whatever its provider says
 
 	asked, failed, retried, stoodIn atomic.Int64
 }
@@ -119,7 +124,8 @@ func (c *Chain) Takes(ctx context.Context) (all Input) {
 // Stream asks the models, see [Chain] and [Model].
 func (c *Chain) Stream(ctx context.Context, req Request) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
-		t := &chainTurn{Chain: c, ctx: ctx, req: req, yield: yield}
+		t := &chainTurn{Chain: c, ctx: ctx, req: req, yield: yield, told: c.links[0]}
+		t.takeUp(req.Begun)
 		if err := t.run(); err != nil && err != errStopped {
 			t.fail(err)
 		}
@@ -137,13 +143,21 @@ type chainTurn struct {
 	said     bool   // something was handed on
 	begun    bool   // by the model that is asked now
 	restarts int
+	resumed  int // times that a model was asked to go on with what it had just said
+
+	by    *link           // who has said text
+	text  strings.Builder // of the answer, if by continues what it has begun
+	mused bool            // there were thoughts among it
+	seam  *seam           // to what was said before, nil for none
+	told  *link           // who the consumer has been told answers
+	news  int             // how much of missed it has been told
 }
 
 // run asks all models that do not rest, then those that do: somebody must.
 func (t *chainTurn) run() error {
 	var err error
 	var resting []*link
-	for _, l := range t.links {
+	for _, l := range t.order() {
 		done, ok := l.admit()
 		if !ok {
 			resting = append(resting, l)
@@ -174,6 +188,13 @@ func (l *link) admit() (done func(error), ok bool) {
 // may do better.
 func (t *chainTurn) try(l *link, done func(error)) error {
 	err := t.ask(l, done)
+	for t.goesOnWith(l, err) {
+		done, ok := l.admit()
+		if !ok {
+			return err
+		}
+		err = t.ask(l, done)
+	}
 	var e *Error
 	if t.begun || !errors.As(err, &e) || !e.Retryable() || t.ctx.Err() != nil {
 		return err
@@ -237,14 +258,15 @@ func (t *chainTurn) goesOn(l *link, err error) bool {
 	if err == nil || err == errStopped || t.ctx.Err() != nil || !t.atFault(err) {
 		return false
 	}
-	if t.begun && t.restarts >= t.req.Restarts {
+	began := t.spoke(l)
+	if began && t.restarts >= t.req.Restarts {
 		return false
 	}
-	if t.begun {
+	if began {
 		t.restarts++
 	}
-	t.missed = append(t.missed, Missed{Model: l.model.Name(), Kind: kindOf(err), Began: t.begun})
-	t.opts.Log.Warn("model did not answer", "model", l.model.Name(), "provider", l.provider, "began", t.begun, "error", err)
+	t.missed = append(t.missed, Missed{Model: l.model.Name(), Kind: kindOf(err), Began: began})
+	t.opts.Log.Warn("model did not answer", "model", l.model.Name(), "provider", l.provider, "began", began, "error", err)
 	return true
 }
 
@@ -268,7 +290,7 @@ func (t *chainTurn) fail(err error) {
 func (t *chainTurn) stream(l *link) error {
 	var calls []*ToolCall
 	var usage *Usage
-	for c, err := range l.model.Stream(t.ctx, t.req) {
+	for c, err := range l.model.Stream(t.ctx, t.asked(l)) {
 		if c.Usage != nil {
 			usage = c.Usage
 		}
@@ -280,6 +302,7 @@ func (t *chainTurn) stream(l *link) error {
 			return err
 		}
 		c.Usage, c.Call = nil, nil
+		t.join(&c)
 		if c.Finish != "" {
 			return t.finish(l, c, calls, usage)
 		}
@@ -319,15 +342,29 @@ func (t *chainTurn) finish(l *link, end Chunk, calls []*ToolCall, usage *Usage) 
 	return nil
 }
 
-// hand hands on one piece, behind the news that another model than the first
-// says it.
+// hand hands on one piece, behind the news that another model says it than was
+// said before, or that what was said is void.
 func (t *chainTurn) hand(l *link, c Chunk) bool {
-	if !t.begun && len(t.missed) > 0 {
-		l.stoodIn.Add(1)
-		if !t.yield(Chunk{StandIn: &StandIn{Model: l.model.Name(), Missed: slices.Clone(t.missed), Anew: t.said}}, nil) {
-			return false
-		}
+	if !t.begun && !t.tell(l) {
+		return false
 	}
 	t.begun, t.said = true, true
+	t.note(l, c)
 	return t.yield(c, nil)
+}
+
+func (t *chainTurn) tell(l *link) bool {
+	anew := t.said && t.seam == nil
+	if anew {
+		t.text.Reset()
+		t.mused = false
+	}
+	if l == t.told && len(t.missed) == t.news && !anew {
+		return true
+	}
+	if len(t.missed) > t.news {
+		l.stoodIn.Add(1)
+	}
+	t.told, t.news = l, len(t.missed)
+	return t.yield(Chunk{StandIn: &StandIn{Model: l.model.Name(), Missed: slices.Clone(t.missed), Anew: anew}}, nil)
 }

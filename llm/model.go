@@ -30,6 +30,10 @@ type Request struct {
 	Temperature *float64     // nil: the provider's default, not sent
 	MaxTokens   int          // of the answer; 0: the provider's default, not sent
 
+	// Begun, if set, is what the answer has begun with: only what follows is
+	// said. It is for a [Continuer] that says that it does that.
+	Begun *Begun
+
 	// Restarts is how often the answer may begin anew behind pieces that were
 	// handed on, see [Chunk.StandIn]. Who sets it must drop those pieces then.
 	Restarts int

@@ -20,6 +20,7 @@ type turn struct {
 	finish Finish
 	state  *ProviderState
 	said   bool // something was passed on
+	mused  bool // and thoughts among it
 
 	standIn *StandIn
 }
@@ -42,7 +43,7 @@ func (t *turn) chunk(c Chunk) bool {
 		t.calls = append(t.calls, t.named(*c.Call))
 	}
 	if c.Reasoning != "" {
-		t.said = true
+		t.said, t.mused = true, true
 		if !t.run.yield(Step{Reasoning: c.Reasoning}, nil) {
 			return false
 		}
@@ -51,12 +52,34 @@ func (t *turn) chunk(c Chunk) bool {
 		return true
 	}
 	t.said = true
+	by := t.by()
 	t.text.WriteString(c.Text)
-	return t.run.yield(Step{Text: c.Text}, nil)
+	return t.run.yield(Step{Text: c.Text, By: by}, nil)
 }
 
-// anew begins the turn again, said by another model.
+// by returns who begins to say something, if that model can go on with it: not
+// with thoughts before it, which it would have to be given too.
+func (t *turn) by() string {
+	if t.text.Len() > 0 || t.mused {
+		return ""
+	}
+	name := t.run.Model.Name()
+	if t.standIn != nil {
+		name = t.standIn.Model
+	}
+	if !Continues(t.run.Model, name) {
+		return ""
+	}
+	return name
+}
+
+// anew begins the turn again, said by another model, unless that has said it
+// from its beginning.
 func (t *turn) anew(by *StandIn) bool {
+	if !by.Anew {
+		t.standIn = by
+		return true
+	}
 	said := t.said
 	*t = turn{run: t.run, standIn: by}
 	return !said || t.run.yield(Step{StandIn: by}, nil)

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,7 @@ func openModels(s settings) ([]llm.Model, error) {
 	}
 	models := []llm.Model{first}
 	for _, f := range s.ModelFallback {
-		m, err := provider.Open(f.Provider, provider.Options{BaseURL: f.URL, Key: string(f.Key), Model: f.Model, MaxTokens: s.ModelMaxTokens})
+		m, err := provider.Open(f.Provider, provider.Options{BaseURL: f.URL, Key: string(f.Key), Model: f.Model, MaxTokens: s.ModelMaxTokens, Continues: slices.Contains(s.ModelContinues, f.Model)})
 		if err != nil {
 			return nil, err
 		}
@@ -74,6 +75,7 @@ func openRemote(s settings) (*provider.Remote, error) {
 	return provider.Open(name, provider.Options{
 		BaseURL: s.ModelURL, Key: string(s.ModelKey), Model: s.Model,
 		Reasoning: provider.Effort(s.ModelReasoning), MaxTokens: s.ModelMaxTokens, Input: modelInput(s),
+		Continues: slices.Contains(s.ModelContinues, s.Model),
 	})
 }
 

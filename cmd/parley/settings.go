@@ -28,6 +28,7 @@ type settings struct {
 	ModelReasoning string     // off, low, medium, high, or empty for the provider's default
 	ModelMaxTokens int        // of one turn, 0 for what the provider has
 	ModelFallback  []fallback // that answer if those before do not, the next best first
+	ModelContinues []string   // that go on with an answer whose beginning they are given, besides those known to
 	ModelInput     string     // text,image,audio,pdf, or empty for what is known of the model
 	ModelFileBytes int        // of one request
 	ModelImages    int        // of one request

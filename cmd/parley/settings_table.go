@@ -123,6 +123,8 @@ func modelRows() []setting {
 		number("model-max-tokens", "n", "0", "Longest that the model may write in one turn; 0 leaves it to the provider (8192 for anthropic).", 0, 1<<20,
 			func(s *settings) *int { return &s.ModelMaxTokens }),
 		inputRow(),
+		list("model-continues", "model,…", "Models, by name, that go on with an answer whose beginning they are given as the last message: after a failure the answer goes on where it broke off. Of Ollama those whose template does it, of the others vLLM and what is like it. Mistral, Anthropic's models up to 4.5 and the demo model are known.",
+			func(s *settings) *[]string { return &s.ModelContinues }, oneLine),
 		number("model-images", "n", "20", "Images that the model is shown in one request, the latest ones; older ones are named.", 1, 1000,
 			func(s *settings) *int { return &s.ModelImages }),
 		number("model-image-side", "pixels", "1568", "Longest side of an image that the model is shown; larger ones are made smaller.", 64, 8192,

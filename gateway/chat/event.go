@@ -35,6 +35,7 @@ const (
 	MessageSaid     Type = "conversation.message"    // what a person said
 	MessageQueued   Type = "conversation.queued"     // it was heard and waits for the run before it
 	RunTakenOver    Type = "conversation.takeover"   // a run goes on, by another writer or, in the same try, by another model; what was open is rolled back
+	RunContinued    Type = "conversation.continued"  // a run goes on by another writer, behind what is open; who does not know it has lost nothing
 	Titled          Type = "conversation.titled"
 	AskAnswered     Type = "conversation.answered" // what became of an interrupt
 	Pinned          Type = "conversation.pinned"   // which feeds are pinned now, all of them
@@ -68,7 +69,7 @@ type Event struct {
 	Snapshot *State    `json:"snapshot,omitempty"`
 
 	Said  *llm.Message `json:"said,omitempty"` // of conversation.message and .queued
-	Try   int          `json:"try,omitempty"`  // of conversation.takeover
+	Try   int          `json:"try,omitempty"`  // of conversation.takeover and .continued
 	Title string       `json:"title,omitempty"`
 	Pins  []string     `json:"pins,omitempty"` // of conversation.pinned
 

@@ -18,6 +18,7 @@ type State struct {
 	Queued   []llm.Message `json:"queued,omitempty"` // heard, not yet answered
 	Run      *Run          `json:"run,omitempty"`    // the latest
 	Open     []string      `json:"open,omitempty"`   // messages that are being written
+	By       string        `json:"by,omitempty"`     // the model that writes the open text, if it can go on with what it has begun
 	Title    string        `json:"title,omitempty"`
 	Pins     []string      `json:"pins,omitempty"` // feeds, by name
 
@@ -83,7 +84,7 @@ func (s *State) Apply(e Entry) {
 		s.Title = ev.Title
 	case Pinned:
 		s.Pins = ev.Pins
-	case RunStarted, RunTakenOver, RunFinished, RunError:
+	case RunStarted, RunTakenOver, RunContinued, RunFinished, RunError:
 		s.applyRun(e)
 	case TextStart, ReasoningStart:
 		s.open(e)
@@ -129,11 +130,13 @@ func (s *State) applyRun(e Entry) {
 	switch ev.Type {
 	case RunStarted:
 		s.start(e)
-	case RunTakenOver:
+	case RunTakenOver, RunContinued:
 		if s.Run != nil {
 			s.Run.Try = ev.Try
 		}
-		s.rollBack()
+		if ev.Type == RunTakenOver {
+			s.rollBack()
+		}
 	case RunFinished:
 		s.finished(e)
 	case RunError:
@@ -204,7 +207,7 @@ func (s *State) rollBack() {
 		gone[m.ID] = true
 	}
 	s.drop(func(m llm.Message) bool { return gone[m.ID] })
-	s.Open, s.writing = nil, nil
+	s.Open, s.By, s.writing = nil, "", nil
 }
 
 // end closes the run and notes on its last message how it ended.
@@ -271,6 +274,10 @@ func (s *State) open(e Entry) {
 		s.add(llm.Message{ID: id, Role: role}, e.Run, e.TS)
 	}
 	s.Open = append(s.Open, id)
+	s.By = ""
+	if m := e.Ev.Metadata; m != nil && role == llm.Assistant {
+		s.By = m.Parley.Model
+	}
 	if s.writing == nil {
 		s.writing = map[string]*strings.Builder{}
 	}
@@ -295,7 +302,7 @@ func (s *State) close(id string) {
 	}
 	s.Open = slices.DeleteFunc(s.Open, func(o string) bool { return o == id })
 	if len(s.Open) == 0 {
-		s.Open = nil
+		s.Open, s.By = nil, ""
 	}
 }
 
@@ -371,6 +378,22 @@ func runOf(m llm.Message) string {
 
 func has(ms []llm.Message, id string) bool {
 	return slices.ContainsFunc(ms, func(m llm.Message) bool { return m.ID == id })
+}
+
+// Begun returns the message that a run's writer was in the midst of, as far as
+// it is written, if its model can go on with it; nil if not.
+func (s *State) Begun(run string) *llm.Message {
+	if s.By == "" || len(s.Open) != 1 || len(s.Messages) == 0 {
+		return nil
+	}
+	m := s.Messages[len(s.Messages)-1]
+	if m.ID != s.Open[0] || runOf(m) != run || m.Role != llm.Assistant || len(m.ToolCalls) > 0 {
+		return nil
+	}
+	if b := s.writing[m.ID]; b != nil {
+		m.Content = b.String()
+	}
+	return &m
 }
 
 // RunMessages returns what a run has said so far, its open messages left out.

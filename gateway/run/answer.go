@@ -24,6 +24,7 @@ type answer struct {
 	begun   chan struct{} // closed when the beginning is stored, or, with unbegun set, cannot be
 	unbegun error
 	msgs    []llm.Message // what the model is shown
+	partial *llm.Message  // that another writer has left in its midst, to be gone on with
 	set     *tools.Set
 	usage   llm.Usage
 	finish  llm.Finish
@@ -97,6 +98,9 @@ func (a *answer) resume(ctx context.Context) error {
 		a.usage = *a.rec.Usage
 	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
+	if going {
+		a.takeUp(st)
+	}
 	a.announce(known, going)
 	cause := a.prepare(ctx)
 	switch {
@@ -140,7 +144,11 @@ var errInterrupted = errors.New("run: tried too often")
 
 func (a *answer) announce(known, going bool) {
 	if going {
-		a.w.put(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
+		how := chat.RunTakenOver
+		if a.partial != nil {
+			how = chat.RunContinued
+		}
+		a.w.put(chat.Event{Type: how, RunID: a.it.Run, Try: a.try})
 		a.showAnswers(a.it.Run, a.try, a.asks)
 		return
 	}
@@ -155,6 +163,18 @@ func (a *answer) announce(known, going bool) {
 		Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
 		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits}},
 	})
+}
+
+// takeUp finds out whether what another writer has left in its midst can be
+// gone on with. If not, it is rolled back.
+func (a *answer) takeUp(st chat.State) {
+	m := st.Begun(a.it.Run)
+	if m == nil || !llm.Continues(a.r.agent.Model, st.By) {
+		return
+	}
+	a.partial = m
+	a.partial.Metadata = &llm.Metadata{Parley: llm.Details{Run: a.it.Run, Model: st.By}}
+	a.w.goOn(m.ID)
 }
 
 // title returns a title for a conversation that has none. One whose question
@@ -237,6 +257,9 @@ func (a *answer) goOn(ctx context.Context) error {
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
 	agent.Data = a.live(ctx)
+	if m := a.partial; m != nil {
+		agent.Begun = &llm.Begun{Text: m.Content, By: m.Metadata.Parley.Model}
+	}
 	for step, err := range agent.Run(ctx, msgs, &guarded{a, a.set}) {
 		if a.asking = step.Asks; err == nil {
 			err = a.step(ctx, step, a.set)
@@ -283,7 +306,15 @@ func (a *answer) messages(ctx context.Context) ([]llm.Message, error) {
 	if i := slices.IndexFunc(older, func(m llm.Message) bool { return m.ID == a.it.Message.ID }); i >= 0 {
 		older = older[:i]
 	}
-	return upTo(append(older, st.Messages...), a.it), nil
+	return upTo(append(older, a.whole(st.Messages)...), a.it), nil
+}
+
+// whole leaves out the message in whose midst the run goes on.
+func (a *answer) whole(msgs []llm.Message) []llm.Message {
+	if a.partial == nil {
+		return msgs
+	}
+	return slices.DeleteFunc(slices.Clone(msgs), func(m llm.Message) bool { return m.ID == a.partial.ID })
 }
 
 // upTo leaves out what was said after the question that is answered, but for

@@ -46,6 +46,7 @@ func TestClusterUnderFire(t *testing.T) {
 // fired answers a question by words, and one that begins with t after calling
 // two tools.
 func fired(r llmtest.Request) llmtest.Reply {
+	r, begun := goesOn(r)
 	question := ""
 	for _, m := range r.Messages {
 		if m.Role == "user" {
@@ -58,7 +59,7 @@ func fired(r llmtest.Request) llmtest.Reply {
 			Calls: []llmtest.Call{{ID: "call_0", Name: "look"}, {ID: "call_1", Name: "charge"}},
 		}
 	}
-	return llmtest.Reply{Pieces: strings.SplitAfter(words(question, 40), " "), Every: 20 * time.Millisecond}
+	return llmtest.Reply{Pieces: strings.SplitAfter(behind(begun, words(question, 40)), " "), Every: 20 * time.Millisecond}
 }
 
 // A fire is one cluster and all that happens to it under a seed.
@@ -80,8 +81,17 @@ func (f *fire) any() *gatewaytest.Replica {
 	return f.replicas[f.r.IntN(len(f.replicas))]
 }
 
+// fireAgent has a model that goes on with what it has begun under every other
+// seed.
+func fireAgent(t *testing.T, seed uint64) *llm.Agent {
+	if seed%2 == 0 {
+		return agent(t, fired)
+	}
+	return continuing(fired)(t)
+}
+
 func underFire(t *testing.T, seed uint64, sum map[string]int) {
-	f := &fire{t: t, r: rand.New(rand.NewPCG(seed, 7)), c: gatewaytest.NewCluster(t, agent(t, fired)), sum: sum}
+	f := &fire{t: t, r: rand.New(rand.NewPCG(seed, 7)), c: gatewaytest.NewCluster(t, fireAgent(t, seed)), sum: sum}
 	f.charge = newMachine("charge", tools.Unsafe, time.Duration(f.r.IntN(300))*time.Millisecond)
 	f.c.Tools = toolbox{f.charge, newMachine("look", tools.Safe, time.Duration(f.r.IntN(300))*time.Millisecond)}
 	f.c.Run.Reconcile = 3 * time.Second

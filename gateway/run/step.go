@@ -18,7 +18,7 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 	}
 	switch {
 	case st.Text != "":
-		a.w.text(st.Text)
+		a.w.text(st.Text, st.By)
 	case st.Reasoning != "":
 		a.w.reasoning(st.Reasoning)
 	case st.Turn != nil:

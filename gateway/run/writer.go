@@ -37,8 +37,9 @@ func (w *writer) put(ev chat.Event) {
 	w.lease.Put(w.run, w.try, ev)
 }
 
-// text writes a piece of the answer.
-func (w *writer) text(piece string) {
+// text writes a piece of the answer. by is the model that begins a message
+// with it, if it can go on with what it has begun.
+func (w *writer) text(piece, by string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.thought != "" {
@@ -47,7 +48,7 @@ func (w *writer) text(piece string) {
 	}
 	first := w.open == ""
 	if first {
-		w.openText()
+		w.openText(by)
 	}
 	w.piece(w.open, chat.TextContent, piece, first)
 }
@@ -115,15 +116,26 @@ func (w *writer) message() string {
 	w.flushLocked()
 	w.closeThought()
 	if w.open == "" {
-		w.openText()
+		w.openText("")
 	}
 	return w.open
 }
 
 // openText requires w.mu.
-func (w *writer) openText() {
+func (w *writer) openText(by string) {
 	w.open = chat.NewID("m")
-	w.lease.Put(w.run, w.try, chat.Event{Type: chat.TextStart, MessageID: w.open, Role: llm.Assistant})
+	ev := chat.Event{Type: chat.TextStart, MessageID: w.open, Role: llm.Assistant}
+	if by != "" {
+		ev.Metadata = &llm.Metadata{Parley: llm.Details{Model: by}}
+	}
+	w.lease.Put(w.run, w.try, ev)
+}
+
+// goOn goes on with a message that another writer has begun.
+func (w *writer) goOn(message string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = message
 }
 
 // closeThought requires w.mu.

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"iter"
+	"strings"
 	"time"
 
 	"parley/llm"
@@ -54,10 +55,20 @@ func (d *demo) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chunk,
 			yield(llm.Chunk{}, err)
 			return
 		}
+		t := d.turn(req).unsighted(demoTalkOf(req.Messages))
+		if b := req.Begun.Sent(); !strings.HasPrefix(t.text, b) {
+			yield(llm.Chunk{}, &llm.Error{Kind: llm.BadRequest, Provider: "demo", Message: "the answer does not begin so"})
+			return
+		} else if b != "" {
+			t = demoTurn{text: t.text[len(b):]}
+		}
 		s := demoSpeaker{ctx: ctx, yield: yield, rand: demoPauses(d.seed, d.pace), left: req.MaxTokens}
-		s.speak(d.turn(req).unsighted(demoTalkOf(req.Messages)), demoInputWords(req))
+		s.speak(t, demoInputWords(req))
 	}
 }
+
+// Continues implements [llm.Continuer].
+func (d *demo) Continues(string) bool { return true }
 
 // A demoTurn is what the model says and does in one turn.
 type demoTurn struct {

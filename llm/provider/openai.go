@@ -13,7 +13,7 @@ import (
 // and others.
 type openai struct {
 	maxTokens string // name of the field for the longest answer
-	noUsage   bool   // stream_options is refused; usage comes by itself
+	mistral   bool   // refuses stream_options, its usage comes by itself; and has a way of its own to go on with an answer
 }
 
 // OpenAI returns a model of an OpenAI-compatible server. It asks the server
@@ -28,7 +28,7 @@ func OpenAI(opts Options) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &openai{maxTokens: maxTokensField(u), noUsage: u.Hostname() == "api.mistral.ai"}
+	o := &openai{maxTokens: maxTokensField(u), mistral: u.Hostname() == "api.mistral.ai"}
 	r, err := newRemote(p, opts, o)
 	if err != nil {
 		return nil, err

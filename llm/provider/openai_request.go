@@ -14,6 +14,7 @@ type openaiMessage struct {
 	Thoughts   string       `json:"reasoning_content,omitempty"` // of a turn with calls, where the server wants them back
 	ToolCalls  []openaiCall `json:"tool_calls,omitempty"`
 	ToolCallID string       `json:"tool_call_id,omitempty"`
+	Prefix     bool         `json:"prefix,omitempty"` // of the last one, Mistral's: go on with it
 }
 
 type openaiCall struct {
@@ -37,8 +38,12 @@ type openaiFunction struct {
 // request returns what is posted. What req leaves open is left out, so that
 // the server's own defaults hold.
 func (o *openai) request(w *wire, req llm.Request) any {
-	b := map[string]any{"model": w.model, "messages": openaiMessages(w, req), "stream": true}
-	if !o.noUsage {
+	ms := openaiMessages(w, req)
+	b := map[string]any{"model": w.model, "messages": ms, "stream": true}
+	if req.Begun != nil {
+		o.goOn(b, ms)
+	}
+	if !o.mistral {
 		b["stream_options"] = map[string]bool{"include_usage": true}
 	}
 	if len(req.Tools) > 0 {

@@ -32,6 +32,11 @@ type Options struct {
 	// of that name, see [Remote.Takes].
 	Input *llm.Input
 
+	// Continues says that the model goes on with an answer that it is given the
+	// beginning of, as the last message; false: only if that is known of models
+	// of that name there, see [Remote.Continues].
+	Continues bool
+
 	MaxTokens int    // of an answer, where the request does not say; 0: not sent, or 8192 where the provider insists
 	KeepAlive string // how long Ollama keeps the model loaded, such as "10m"; empty: not sent
 

@@ -134,6 +134,7 @@ export interface State {
   queued?: Message[]
   run?: Run
   open?: string[]
+  by?: string // the model that writes the open text, if it can go on with it
   title?: string
   pins?: string[] // feeds, by name
   interrupts?: Interrupt[] // what the run waits for

@@ -223,7 +223,7 @@ export class Session {
     c.at = e.at
     // What was edited may have been the first message here.
     if (e.ev.said?.metadata?.parley.edits && c.older && !c.state.messages.some((m) => m.id === c.older)) c.older = c.state.messages[0]?.id
-    if (e.ev.type === 'conversation.takeover' && e.run) c.tries.set(e.run, e.ev.try ?? 2)
+    if ((e.ev.type === 'conversation.takeover' || e.ev.type === 'conversation.continued') && e.run) c.tries.set(e.run, e.ev.try ?? 2)
     if (c.state.title !== undefined && c.state.title !== title) this.opts.onTitle(c.id, c.state.title)
   }
 

@@ -44,6 +44,9 @@ export function apply(s: State, e: Entry): void {
       if (s.run) s.run = { ...s.run, try: ev.try ?? 0 }
       rollBack(s)
       break
+    case 'conversation.continued':
+      if (s.run) s.run = { ...s.run, try: ev.try ?? 0 }
+      break
     case 'RUN_FINISHED':
       if (ev.outcome?.type === 'interrupt') interrupt(s, e)
       else end(s, e, ev.outcome?.type === 'cancelled' ? 'cancelled' : 'finished')
@@ -116,7 +119,7 @@ function cut(s: State, edited: string): void {
 
 /** Has the run wait for people. */
 function interrupt(s: State, e: Entry): void {
-  s.open = undefined
+  s.open = s.by = undefined
   s.run = { ...latest(s, e), status: 'waiting' }
   s.interrupts = dropEmpty(e.ev.outcome?.interrupts)
 }
@@ -145,12 +148,12 @@ function rollBack(s: State): void {
     gone.add(m.id)
   }
   if (gone.size) s.messages = s.messages.filter((m) => !gone.has(m.id))
-  s.open = undefined
+  s.open = s.by = undefined
 }
 
 /** Closes the run and notes on its last message how it ended. */
 function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): void {
-  s.open = undefined
+  s.open = s.by = undefined
   const ev = e.ev
   s.run = { ...latest(s, e), status }
   s.interrupts = undefined
@@ -194,6 +197,7 @@ function open(s: State, e: Entry): void {
   const role = e.ev.type === 'REASONING_MESSAGE_START' ? 'reasoning' : 'assistant'
   if (place(s, id) < 0) add(s, { id, role }, e.run, e.ts)
   s.open = [...(s.open ?? []), id]
+  s.by = (role === 'assistant' && e.ev.metadata?.parley?.model) || undefined
 }
 
 function write(s: State, id: string, delta: string): void {
@@ -205,6 +209,7 @@ function write(s: State, id: string, delta: string): void {
 
 function close(s: State, id: string): void {
   s.open = dropEmpty(s.open?.filter((o) => o !== id))
+  if (!s.open) s.by = undefined
 }
 
 export function place(s: State, id: string): number {
