@@ -26,7 +26,12 @@ func TestCancel(t *testing.T) {
 		"in its midst":     {500 * time.Millisecond, "user: one\nassistant: one:0 one:1 ", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
+			hesitating := func(r llmtest.Request) llmtest.Reply {
+				reply := slowly(100)(r)
+				reply.Delay = 100 * time.Millisecond
+				return reply
+			}
+			inWorld(t, with(hesitating), func(t *testing.T, w *world) {
 				a, b := w.Start(), w.Start()
 				v := w.watch(b.Hub)
 				synctest.Wait()
