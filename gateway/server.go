@@ -39,6 +39,8 @@ type Conversations interface {
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
 	RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
 	Asks(ctx context.Context, run string) ([]chat.Ask, error)
+	Allowances(ctx context.Context, conv string) (tools []string, err error)
+	Disallow(ctx context.Context, conv, tool string) error
 	Ping(ctx context.Context) error
 }
 
@@ -202,6 +204,8 @@ func (s *Server) routes() {
 	v1.POST("/conversations/:c/messages", s.person(s.postMessage))
 	v1.GET("/conversations/:c/events", s.newcomer(s.ticketed(s.own(s.events))))
 	v1.POST("/conversations/:c/commands", s.person(s.postCommand))
+	v1.GET("/conversations/:c/allowances", s.person(s.own(s.listAllowances)))
+	v1.DELETE("/conversations/:c/allowances/:tool", s.person(s.own(s.deleteAllowance)))
 	v1.GET("/runs/:run", s.person(s.getRun))
 	v1.GET("/session", s.known(s.getSession))
 	v1.POST("/session", s.known(s.openSession))

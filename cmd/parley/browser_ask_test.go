@@ -5,9 +5,37 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
+
+// What is always allowed in a conversation stands in its menu, and is asked
+// about again once that was taken back there.
+func TestPageTakesBackWhatIsAlwaysAllowed(t *testing.T) {
+	t.Parallel()
+	till := newProcTill(t)
+	s := procServe(t, append(procModelEnv(procPuppet(t)), till.env())...)
+	procPut(t, s, "charge", till.tool())
+	page := browserPage{t, browserOpen(t)}
+	page.do(chromedp.EmulateViewport(390, 844))
+	page.do(chromedp.Navigate(s.url))
+	page.until("the page is connected", ".link.live", "")
+	page.do(chromedp.SendKeys(chromedp.CSS("textarea"), `use charge {"sum":1}`+"\r"))
+	page.until("it asks", ".ask-title", "Allow charge")
+	page.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.always input').click()`))
+	page.press("Approve")
+	page.until("the answer has ended", ".turn:last-of-type .foot-row", "")
+	page.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.header [aria-label=Conversations]').click()`))
+	page.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.list .icon').click()`))
+	page.until("the menu lists it", "#row-menu .allowed", "charge")
+	page.shot("allowed-narrow")
+	page.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.allowed button').click()`))
+	procUntil(t, 10*time.Second, "it is not listed any more", func() bool { return len(page.texts(".allowed")) == 0 })
+	page.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#row-menu').hidePopover(); document.querySelector('.brand .icon').click()`))
+	page.do(chromedp.SendKeys(chromedp.CSS("textarea"), `use charge {"sum":2}`+"\r"))
+	page.until("it asks again", ".ask-title", "Allow charge")
+}
 
 // A payment is to be allowed, in two tabs: edited in one, decided there, and
 // both show what became of it. A conversation that waits is marked.

@@ -292,3 +292,24 @@ func (db *DB) Allowed(ctx context.Context, conv, tool string) (a tools.Approval,
 	}
 	return a, wrap("approval of "+tool+" in "+conv, err)
 }
+
+// Allowances returns the tools that a conversation never asks about again, by
+// name.
+func (db *DB) Allowances(ctx context.Context, conv string) ([]string, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT tool FROM approvals WHERE conversation = $1 AND approval = $2 ORDER BY tool`,
+		conv, tools.ApprovalAuto)
+	names, err := collect(rows, err, func(row interface{ Scan(...any) error }) (name string, err error) {
+		return name, row.Scan(&name)
+	})
+	return names, wrap("allowances of "+conv, err)
+}
+
+// Disallow has a conversation ask about a tool again. If it did anyway, the
+// error is [chat.ErrNotFound].
+func (db *DB) Disallow(ctx context.Context, conv, tool string) error {
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM approvals WHERE conversation = $1 AND tool = $2`, conv, tool)
+		return oneRow(res, err, chat.ErrNotFound)
+	})
+	return wrap("allowance of "+tool+" in "+conv, err)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -317,6 +318,18 @@ func allowHere(t *testing.T, s Store) {
 		ok(t, err)
 		equal(t, c.tool+" in "+c.conv, got, c.want)
 	}
+	names, err := s.Allowances(t.Context(), "c1")
+	ok(t, err)
+	equal(t, "allowed", strings.Join(names, " "), "pay")
+	fails(t, s.Disallow(t.Context(), "c2", "pay"), chat.ErrNotFound)
+	ok(t, s.Disallow(t.Context(), "c1", "pay"))
+	fails(t, s.Disallow(t.Context(), "c1", "pay"), chat.ErrNotFound)
+	got, err := s.Allowed(t.Context(), "c1", "pay")
+	ok(t, err)
+	equal(t, "taken back", got, "")
+	names, err = s.Allowances(t.Context(), "c1")
+	ok(t, err)
+	equal(t, "allowed after that", len(names), 0)
 }
 
 func asksFenced(t *testing.T, s Store) {

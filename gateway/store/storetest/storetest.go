@@ -47,6 +47,8 @@ type Store interface {
 	Abandon(ctx context.Context, conv, run string) (string, error)
 	Expire(ctx context.Context, limit int) ([]chat.Expired, error)
 	Allowed(ctx context.Context, conv, tool string) (tools.Approval, error)
+	Allowances(ctx context.Context, conv string) ([]string, error)
+	Disallow(ctx context.Context, conv, tool string) error
 
 	Guard(ctx context.Context, run, call, by string) (bool, error)
 	Secret(ctx context.Context, name string, fresh []byte) ([]byte, error)

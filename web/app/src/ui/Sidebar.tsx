@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { drawer, go, info, isNew, listed, moreConversations, nextPage, place, remove, rename, show, thread, title as shownTitle } from '../chat/app-state'
-import type { ConversationInfo } from './api'
+import { drawer, go, info, isNew, listed, moreConversations, nextPage, place, remove, rename, show, thread, title as shownTitle, toast } from '../chat/app-state'
+import { disallow, listAllowances, type ConversationInfo } from './api'
 import { dateTime, dayGroup } from './format'
 import * as icons from './icons'
 import { media } from './media'
@@ -9,6 +9,7 @@ import { ThemeSwitch } from './Theme'
 
 const renaming = signal('')
 const menuOf = signal('')
+const allowed = signal<string[]>([]) // tools that the conversation of the menu does not ask about
 const narrow = media('(max-width: 800px)')
 
 export function Sidebar() {
@@ -106,9 +107,12 @@ function open(e: MouseEvent, id?: string): void {
 function openMenu(button: HTMLElement, id: string): void {
   const menu = document.getElementById('row-menu')!
   menuOf.value = id
+  allowed.value = []
+  listAllowances(id).then((r) => menuOf.value === id && (allowed.value = r.allowances.map((a) => a.tool)), () => {})
   const r = button.getBoundingClientRect()
   menu.style.top = Math.min(r.bottom + 4, innerHeight - 104) + 'px'
   menu.style.left = Math.max(8, r.right - 160) + 'px'
+  menu.style.maxHeight = innerHeight - parseFloat(menu.style.top) - 8 + 'px'
   menu.showPopover()
   menu.querySelector('button')?.focus()
 }
@@ -122,7 +126,28 @@ function RowMenu() {
     <div id="row-menu" class="menu" popover="auto" role="menu" onKeyDown={arrows}>
       <button type="button" role="menuitem" onClick={act((id) => (renaming.value = id))}><icons.Pencil />Rename</button>
       <button type="button" role="menuitem" class="danger" onClick={act(remove)}><icons.Trash />Delete</button>
+      {allowed.value.length > 0 && (
+        <div class="allowed" role="group" aria-label="Always allowed here">
+          <p aria-hidden="true">Always allowed here</p>
+          {allowed.value.map((tool) => (
+            <button type="button" role="menuitem" key={tool} aria-label={`Ask again before ${tool}`} onClick={() => askAgain(menuOf.value, tool)}>
+              <span>{tool}</span>
+              <b>Ask again</b>
+            </button>
+          ))}
+        </div>
+      )}
     </div>
+  )
+}
+
+function askAgain(id: string, tool: string): void {
+  disallow(id, tool).then(
+    () => {
+      allowed.value = allowed.value.filter((t) => t !== tool)
+      document.querySelector<HTMLElement>('#row-menu button')?.focus()
+    },
+    (err: Error) => (toast.value = { text: err.message }),
   )
 }
 

@@ -62,6 +62,16 @@ export function listFeeds(id: string): Promise<{ feeds: Feed[] }> {
   return call(conversation(id) + '/feeds')
 }
 
+/** The tools that a conversation does not ask about any more. */
+export function listAllowances(id: string): Promise<{ allowances: { tool: string }[] }> {
+  return call(conversation(id) + '/allowances')
+}
+
+/** Has a conversation ask about a tool again. */
+export function disallow(id: string, tool: string): Promise<void> {
+  return call(conversation(id) + '/allowances/' + encodeURIComponent(tool), { method: 'DELETE' })
+}
+
 export function info(): Promise<Info> {
   return call('/v1/info')
 }
