@@ -169,13 +169,15 @@ func (s *Server) checkRate(ctx context.Context, p Principal) error {
 	if p.Admin {
 		return nil
 	}
-	if err := s.allow(ctx, "say:"+p.Owner, s.Limits.MessagesPerMinute); err != nil || p.Key != "" {
+	if err := s.allow(ctx, "messages", "say:"+p.Owner, s.Limits.MessagesPerMinute); err != nil || p.Key != "" {
 		return err
 	}
-	return s.allow(ctx, "say-from:"+p.Addr, s.Limits.MessagesPerAddress)
+	return s.allow(ctx, "messages", "say-from:"+p.Addr, s.Limits.MessagesPerAddress)
 }
 
-func (s *Server) allow(ctx context.Context, key string, limit int) error {
+// allow counts one of what a key does in a minute; what names it in the plural,
+// for whoever is refused.
+func (s *Server) allow(ctx context.Context, what, key string, limit int) error {
 	ctx, cancel := context.WithTimeout(ctx, countWithin)
 	defer cancel()
 	ok, wait, err := s.Limiter.Allow(ctx, key, limit, time.Minute)
@@ -184,7 +186,7 @@ func (s *Server) allow(ctx context.Context, key string, limit int) error {
 		return nil
 	}
 	if !ok {
-		return problem(http.StatusTooManyRequests, codeLimited, "%d messages a minute are allowed. Wait a little.", limit).after(wait)
+		return problem(http.StatusTooManyRequests, codeLimited, "%d %s a minute are allowed. Wait a little.", limit, what).after(wait)
 	}
 	return nil
 }

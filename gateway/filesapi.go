@@ -51,10 +51,10 @@ func (s *Server) checkUpload(ctx context.Context, p Principal) error {
 	if p.Admin {
 		return nil
 	}
-	if err := s.allow(ctx, "file:"+p.Owner, s.Files.o.Minute); err != nil || p.Key != "" { // a system's people all come from its own address
+	if err := s.allow(ctx, "uploads", "file:"+p.Owner, s.Files.o.Minute); err != nil || p.Key != "" { // a system's people all come from its own address
 		return err
 	}
-	return s.allow(ctx, "file-from:"+p.Addr, 10*s.Files.o.Minute)
+	return s.allow(ctx, "uploads", "file-from:"+p.Addr, 10*s.Files.o.Minute)
 }
 
 // postFile takes in a file: the body, whose name is the query parameter and

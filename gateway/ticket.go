@@ -31,7 +31,7 @@ func (s *Server) giveTicket(c echo.Context) error {
 	if p.Admin {
 		return problem(http.StatusForbidden, codeForbidden, "There are no tickets for the administrator. Make an API key, and ask with that.")
 	}
-	if err := s.allow(c.Request().Context(), "ticket:"+p.Owner, s.Limits.MessagesPerMinute); err != nil {
+	if err := s.allow(c.Request().Context(), "tickets", "ticket:"+p.Owner, s.Limits.MessagesPerMinute); err != nil {
 		return err
 	}
 	t := ticket{Owner: p.Owner, Key: p.Key, Expires: time.Now().Add(ticketFor).UnixMilli(), Nonce: rand.Text()}
