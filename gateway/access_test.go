@@ -96,6 +96,8 @@ func routes() map[string]access {
 		"TRACE /v1/*":                                  nobody,
 		"HEAD /v1/*":                                   nobody,
 		"OPTIONS /v1/*":                                nobody,
+		"GET /v1/tools/imports/:id":                    admins,
+		"DELETE /v1/tools/imports/:id":                 admins,
 	}
 	for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		all[m+" /v1/*"] = nobody

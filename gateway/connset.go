@@ -114,6 +114,7 @@ func (s *Server) end() {
 	for _, c := range s.conns.all() {
 		c.stop()
 	}
+	s.imports.close()
 	s.wg.Wait()
 }
 

@@ -23,6 +23,7 @@ func tcpServer(t *testing.T) (s *Server, dial func() (*conn, *websocket.Conn)) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.conns = newConnSet(10, 10)
 	s.crew = newCrew(s.wg.Go)
+	s.imports = newImportDesk(nil, s.Limits, s.log)
 	conns := make(chan *conn, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := &hijacker{ResponseWriter: w}

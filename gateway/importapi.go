@@ -9,10 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -68,60 +66,73 @@ type importAnswer struct {
 	DryRun     bool           `json:"dryRun"`
 	Counts     map[string]int `json:"counts"` // operations by status
 	Operations []importLine   `json:"operations"`
-}
-
-// importTools reads an OpenAPI document and makes tools of the operations that
-// are selected. Without a selection it tells what there is.
-func (s *Server) importTools(c echo.Context) error {
-	if s.Tools.Endpoints == nil {
-		return problem(http.StatusNotImplemented, codeUnavailable, "This server has no store to register tools in.")
-	}
-	if !s.importing.TryLock() { // one at a time: a document takes memory
-		return problem(http.StatusServiceUnavailable, codeBusy, "Another import is under way. Try again in a moment.").after(2 * time.Second)
-	}
-	defer s.importing.Unlock()
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.Limits.ImportTime)
-	defer cancel()
-	im := &importer{server: s, ctx: ctx}
-	answer, err := im.run(c)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return problem(http.StatusUnprocessableEntity, codeBadRequest, "The document could not be fetched and read within %s.", s.Limits.ImportTime).in(im.source())
-	}
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, answer)
+	LeftOut    int            `json:"leftOut,omitempty"` // operations that the answer would be too long with
 }
 
 // An importer carries out one import.
 type importer struct {
 	server *Server
+	job    *importJob
 	ctx    context.Context
 	req    importRequest
+	doc    []byte // empty if it is yet to be fetched
 	report *openapi.Report
 	stored map[string]tools.Endpoint // by name, as they were before
 	before map[string]string         // names of tools imported before, by operation
 }
 
-func (im *importer) run(c echo.Context) (*importAnswer, error) {
-	doc, err := im.read(c)
-	if err != nil {
+// run does what the request says, as j, and returns the answer to it in JSON.
+func (im *importer) run(j *importJob) ([]byte, error) {
+	im.job, im.ctx = j, j.ctx
+	if err := im.fetch(); err != nil {
 		return nil, err
 	}
-	im.report, err = openapi.Import(im.ctx, doc, openapi.Options{
+	size := len(im.doc)
+	b, err := im.answer()
+	im.doc, im.report, im.stored = nil, nil, nil // the request lives on
+	freeMemory(size)
+	return b, err
+}
+
+func (im *importer) answer() (b []byte, err error) {
+	im.job.at(importReading, 0, 0)
+	im.report, err = openapi.Import(im.ctx, im.doc, openapi.Options{
 		From: plainAddress(im.req.URL), Base: im.req.Base, Variables: im.req.Variables, Prefix: im.req.Prefix, MaxBytes: im.server.Limits.Import,
+		Progress: func(built, of int) { im.job.at(importBuilding, int64(built), int64(of)) },
 	})
-	if len(doc) > 1<<20 {
-		doc = nil
-		defer debug.FreeOSMemory() // a large document takes many times its size for a moment
-	}
 	if err != nil {
 		return nil, err
 	}
 	if err := im.known(); err != nil {
 		return nil, err
 	}
-	return im.carryOut()
+	a, err := im.carryOut()
+	if err != nil {
+		return nil, err
+	}
+	return a.bounded()
+}
+
+// maxReport is how many bytes the answer to an import may have.
+const maxReport = 8 << 20
+
+// bounded returns the answer in JSON; what makes it too long is left out.
+func (a *importAnswer) bounded() ([]byte, error) {
+	b, err := json.Marshal(a)
+	if err != nil || len(b) <= maxReport {
+		return b, err
+	}
+	for i := range a.Operations {
+		a.Operations[i].Preview = nil
+	}
+	for all := len(a.Operations); len(b) > maxReport; {
+		a.Operations = a.Operations[:len(a.Operations)/2]
+		a.LeftOut = all - len(a.Operations)
+		if b, err = json.Marshal(a); err != nil || len(a.Operations) == 0 {
+			break
+		}
+	}
+	return b, err
 }
 
 // source is the field that the document came from.
@@ -143,33 +154,44 @@ func plainAddress(address string) string {
 	return u.String()
 }
 
-// read returns the document: the body itself, or what the body says.
-func (im *importer) read(c echo.Context) ([]byte, error) {
-	limit := im.server.Limits.Import
-	b, err := readBody(c, 2*int64(limit)+64<<10) // quoted in JSON it is longer
+// read reads the request, and the document if that is in it.
+func (im *importer) read(c echo.Context) error {
+	b, err := readBody(c, 2*int64(im.server.Limits.Import)+64<<10) // quoted in JSON it is longer
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if isDocument(c.Request().Header.Get("Content-Type"), b) {
 		im.ofQuery(c.QueryParams())
-		return b, nil
+		im.doc = b
+		return nil
 	}
 	if err := decodeStrict(b, &im.req); err != nil {
-		return nil, err
+		return err
 	}
 	doc := bytes.TrimSpace(im.req.Document)
-	switch given := len(doc) > 0 && string(doc) != "null"; {
-	case given == (im.req.URL != ""):
-		return nil, problem(http.StatusBadRequest, codeBadRequest, "Give either the address of an OpenAPI document as url, or the document itself as document.").in("url")
-	case given && doc[0] == '"':
+	im.req.Document = nil
+	given := len(doc) > 0 && string(doc) != "null"
+	if given == (im.req.URL != "") {
+		return problem(http.StatusBadRequest, codeBadRequest, "Give either the address of an OpenAPI document as url, or the document itself as document.").in("url")
+	}
+	if !given {
+		return nil
+	}
+	if im.doc = doc; doc[0] == '"' {
 		var text string
 		err = json.Unmarshal(doc, &text)
-		doc = []byte(text)
-	case !given:
-		doc, err = im.server.Tools.Fetch(im.ctx, im.req.URL, limit)
+		im.doc = []byte(text)
 	}
-	im.req.Document = nil
-	return doc, err
+	return err
+}
+
+// fetch gets the document if it was not in the request.
+func (im *importer) fetch() (err error) {
+	if im.req.URL != "" {
+		im.job.at(importFetching, 0, 0)
+		im.doc, err = im.server.Tools.Fetch(im.ctx, im.req.URL, im.server.Limits.Import, func(n, of int64) { im.job.at(importFetching, n, of) })
+	}
+	return err
 }
 
 // isDocument reports whether a body is a document itself and no request that
@@ -225,6 +247,12 @@ func (im *importer) carryOut() (*importAnswer, error) {
 		return nil, err
 	}
 	for i, l := range chosen {
+		if err := im.ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !a.DryRun {
+			im.job.at(importRegistering, int64(i), int64(len(chosen)))
+		}
 		if a.DryRun {
 			im.preview(l, i)
 		} else if err := im.store(l); err != nil {

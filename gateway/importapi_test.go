@@ -236,27 +236,3 @@ func TestImportSaysWhatIsWrong(t *testing.T) {
 		w.guest(g).do("POST", "/v1/tools/import", object{}).problem(http.StatusUnauthorized, "sign_in", "")
 	})
 }
-
-func TestOneImportAtATimeAndNoneForever(t *testing.T) {
-	inBubble(t, nil, func(w *world) {
-		asked := make(chan struct{}, 1)
-		w.Cleanup(w.net.Serve(toolHost, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			asked <- struct{}{}
-			<-r.Context().Done() // it never answers
-		})))
-		admin := w.admin(w.gate())
-		request := object{"url": "http://10.1.2.3/openapi.json"}
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			admin.do("POST", "/v1/tools/import", request).problem(http.StatusUnprocessableEntity, "bad_request", "url")
-		}()
-		<-asked
-		p := admin.do("POST", "/v1/tools/import", request).problem(http.StatusServiceUnavailable, "busy", "")
-		if p.RetryMs == 0 {
-			t.Errorf("it does not say when to try again: %+v", p)
-		}
-		<-ended
-		admin.do("POST", "/v1/tools/import", object{"document": "{}"}).problem(http.StatusUnprocessableEntity, "bad_request", "document")
-	})
-}

@@ -70,6 +70,7 @@ type Config struct {
 	Files     *Files
 	Identity  *Identity
 	Limiter   Limiter
+	Board     Board                           // on which imports under way are seen from all replicas
 	Ready     func(ctx context.Context) error // Redis and whatever else must be there
 	Short     func() bool                     // there is no memory for more; nil: never
 	Page      http.Handler
@@ -114,6 +115,7 @@ type Limits struct {
 	Document           int           // bytes of a document: 16 MiB
 	Import             int           // bytes of an OpenAPI document: 16 MiB
 	ImportTime         time.Duration // of fetching and reading one: 30 s
+	Imports            int           // that wait while a replica reads another: 2
 	WaitMax            time.Duration // of a request that waits for an answer: 120 s
 }
 
@@ -126,7 +128,7 @@ func (l Limits) withDefaults() Limits {
 			*p = def
 		}
 	}
-	l.Import = cmp.Or(max(l.Import, 0), 16<<20)
+	l.Import, l.Imports = cmp.Or(max(l.Import, 0), 16<<20), cmp.Or(max(l.Imports, 0), 2)
 	l.ImportTime = cmp.Or(max(l.ImportTime, 0), 30*time.Second)
 	if l.WaitMax <= 0 {
 		l.WaitMax = 120 * time.Second
@@ -144,7 +146,7 @@ type Server struct {
 	conns *connSet
 	gate  *turnstile
 
-	importing sync.Mutex // one OpenAPI document at a time
+	imports *importDesk
 
 	ctx      context.Context // ends with the server; what connections live under
 	stop     context.CancelFunc
@@ -166,6 +168,7 @@ func New(c Config) *Server {
 	s.crew = newCrew(s.wg.Go)
 	s.conns = newConnSet(c.Limits.Connections, c.Limits.PerPerson)
 	s.gate = newTurnstile(c.Limits.Dials, c.Limits.DialBurst)
+	s.imports = newImportDesk(c.Board, c.Limits, c.Log)
 	s.echo = echo.New()
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.HTTPErrorHandler = s.handleError
@@ -219,6 +222,8 @@ func (s *Server) routes() {
 	v1.POST("/tools/draft", s.admin(s.draftTool))
 	v1.POST("/tools/:name/call", s.admin(s.callTool))
 	v1.POST("/tools/import", s.spare(s.admin(s.importTools)))
+	v1.GET("/tools/imports/:id", s.admin(s.getImport))
+	v1.DELETE("/tools/imports/:id", s.admin(s.deleteImport))
 	v1.GET("/feeds", s.admin(s.listFeeds))
 	v1.GET("/feeds/:name", s.admin(s.getFeed))
 	v1.GET("/feeds/:name/value", s.admin(s.getFeedValue))

@@ -72,8 +72,9 @@ func (e Endpoint) Origin() string { return originOf(e.URL) }
 
 // Fetch reads what is at an http or https address through the registry's
 // [Client], at most limit bytes. Its error is a [*FieldError] of the field url
-// that people may see, or ctx's.
-func (r *Registry) Fetch(ctx context.Context, address string, limit int) ([]byte, error) {
+// that people may see, or ctx's. As it comes, progress, if it is not nil, is
+// told how many bytes there are, and of how many, 0 if that is not known.
+func (r *Registry) Fetch(ctx context.Context, address string, limit int, progress func(bytes, of int64)) ([]byte, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil, faultf("url", "must be an http or https address without a user")
@@ -91,14 +92,39 @@ func (r *Registry) Fetch(ctx context.Context, address string, limit int) ([]byte
 	if resp.StatusCode != http.StatusOK {
 		return nil, faultf("url", "the server answered with status %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if resp.ContentLength > int64(limit) {
+		return nil, tooLarge(limit)
+	}
+	body := io.Reader(resp.Body)
+	if progress != nil {
+		body = &tellingReader{resp.Body, 0, max(resp.ContentLength, 0), progress}
+	}
+	b, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
 	if err != nil {
 		return nil, fetchFault(ctx, err)
 	}
 	if len(b) > limit {
-		return nil, faultf("url", "what is there is larger than the %d bytes that are allowed", limit)
+		return nil, tooLarge(limit)
 	}
 	return b, nil
+}
+
+func tooLarge(limit int) error {
+	return faultf("url", "what is there is larger than the %d bytes that are allowed", limit)
+}
+
+// A tellingReader tells how far it is.
+type tellingReader struct {
+	r        io.Reader
+	n, of    int64
+	progress func(bytes, of int64)
+}
+
+func (t *tellingReader) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.n += int64(n)
+	t.progress(t.n, t.of)
+	return n, err
 }
 
 func fetchFault(ctx context.Context, err error) error {

@@ -25,7 +25,7 @@ func TestFetch(t *testing.T) {
 	}))
 	r := &tools.Registry{Client: client}
 	for _, path := range []string{"/doc", "/near"} {
-		if b, err := r.Fetch(t.Context(), base+path, 10); err != nil || string(b) != "0123456789" {
+		if b, err := r.Fetch(t.Context(), base+path, 10, nil); err != nil || string(b) != "0123456789" {
 			t.Errorf("%s: %q, %v", path, b, err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestFetch(t *testing.T) {
 		"http://127.0.0.1:1/canary":   "private",
 		"http://a.example/\x00canary": "http or https",
 	} {
-		_, err := r.Fetch(t.Context(), address, 9)
+		_, err := r.Fetch(t.Context(), address, 9, nil)
 		var fault *tools.FieldError
 		if !errors.As(err, &fault) || fault.Field != "url" || !strings.Contains(fault.Reason, want) || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%s: %v, want %q", address, err, want)
@@ -46,7 +46,7 @@ func TestFetch(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Fetch(ctx, base+"/doc", 10); !errors.Is(err, context.Canceled) {
+	if _, err := r.Fetch(ctx, base+"/doc", 10, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
 	}
 }

@@ -90,7 +90,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	server := gateway.New(gateway.Config{
 		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Feeds: book, Documents: documents, Files: files,
-		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Page: page, Log: log,
+		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Board: fleet.NewBoard(redis), Page: page, Log: log,
 		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short:     mem.Short,
 		Info:      gateway.Info{Name: "Parley", Build: shortVersion(), Model: model.Name(), Demo: s.Demo()},

@@ -72,7 +72,7 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, Use: r.Use, MCP: servers, Feeds: r.Book, Documents: documents,
 		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey), Keys: access.NewRing(r.Store)},
 		Keys:     r.Store,
-		Limiter:  fleet.NewLimiter(rdb), Log: r.cluster.Log.With("replica", r.Name),
+		Limiter:  fleet.NewLimiter(rdb), Board: fleet.NewBoard(rdb), Log: r.cluster.Log.With("replica", r.Name),
 		Page:      http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!doctype html>the page") }),
 		Ready:     func(ctx context.Context) error { return rdb.Ping(ctx).Err() },
 		Info:      gateway.Info{Name: "Parley", Build: "test", Model: r.cluster.Agent.Model.Name()},

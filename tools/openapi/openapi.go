@@ -27,6 +27,8 @@ type Options struct {
 	MaxBytes      int // of the document; zero means 16 MiB
 	MaxOperations int // that are read; zero means 10,000
 	MaxSchema     int // bytes of a tool's parameters; zero means 16 KiB
+
+	Progress func(built, of int) // is told how many operations have become tools; nil means nobody is
 }
 
 func (o Options) withDefaults() Options {

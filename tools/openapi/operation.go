@@ -120,6 +120,9 @@ func (d *document) build(r *Report, items []object, names *names) error {
 		if err := d.ctx.Err(); err != nil {
 			return fmt.Errorf("openapi: import: %w", err)
 		}
+		if d.opts.Progress != nil {
+			d.opts.Progress(i, len(r.Operations))
+		}
 		op := &r.Operations[i]
 		if op.Skipped != "" {
 			continue
