@@ -55,6 +55,7 @@ type request struct {
 	body         io.Reader
 	mediaType    string // of body; empty means JSON
 	size         int64  // of body, 0 if it can be told from it
+	prefer       string // header Prefer (RFC 7240), empty for none
 }
 
 // do sends the request and decodes the answer into out, which may be nil.
@@ -103,6 +104,9 @@ func (c *api) build(ctx context.Context, r request) (*http.Request, error) {
 		req.Header.Set("Content-Type", orJSON(r.mediaType))
 	}
 	req.Header.Set("Accept", "application/json")
+	if r.prefer != "" {
+		req.Header.Set("Prefer", r.prefer)
+	}
 	c.target.authorize(req.Header)
 	return req, nil
 }

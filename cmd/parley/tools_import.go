@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -80,12 +79,13 @@ type importReport struct {
 	Warnings                      []string
 	Counts                        map[string]int
 	Operations                    []importLine
+	LeftOut                       int
 }
 
 type importLine struct {
 	Operation, Name, Summary, Status, Reason, Needs string
 	Deprecated, Selected                            bool
-	Tags, Warnings, Changes                         []string
+	Tags, Warnings, Changes, Kept                   []string
 }
 
 // maxImport is how large a file may be that is sent to be imported; the server
@@ -111,8 +111,8 @@ func (t *toolbox) importTools(ctx context.Context, from string, f importFlags) e
 		}
 		body["document"] = string(doc)
 	}
-	var raw json.RawMessage
-	if err := t.api.sendJSON(ctx, http.MethodPost, "/v1/tools/import", body, &raw); err != nil {
+	raw, err := t.startImport(ctx, body)
+	if err != nil {
 		return err
 	}
 	if f.raw {
@@ -192,6 +192,9 @@ func (l importLine) notes() (notes []string) {
 	for _, c := range l.Changes {
 		notes = append(notes, "changed: "+c)
 	}
+	for _, k := range l.Kept {
+		notes = append(notes, "kept: "+k)
+	}
 	for _, w := range l.Warnings {
 		notes = append(notes, "warning: "+w)
 	}
@@ -213,6 +216,9 @@ func (r importReport) sum() string {
 		}
 	}
 	text := cmp.Or(strings.Join(parts, ", "), "no operations")
+	if r.LeftOut > 0 {
+		text += fmt.Sprintf(" (%d of them too many to be listed)", r.LeftOut)
+	}
 	if r.DryRun {
 		text += "; nothing was registered (select with --tag, --path, --operation or --all, without --dry-run)"
 	}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,6 +102,61 @@ func TestToolsImport(t *testing.T) {
 			}
 			if sent != tt.sent {
 				t.Errorf("sent %s\nwant %s", sent, tt.sent)
+			}
+		})
+	}
+}
+
+// TestToolsImportIsFollowed has a server that is busy for a while.
+func TestToolsImportIsFollowed(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		states []string // that are seen, one after the other
+		cancel bool     // while the last is seen
+		code   int
+		out    string
+		err    string
+	}{
+		{
+			"to its end", []string{`"state":"queued","ahead":2`, `"state":"fetching","count":1200000,"of":2500000`, `"state":"reading"`, `"state":"building","count":4,"of":9`, `"state":"done","report":` + fmt.Sprintf(importAnswer, true, false)}, false,
+			0, "1 imported, 1 available, 1 skipped",
+			"waiting, 2 before it|fetching 1.2 of 2.5 MB|reading|building 4 of 9 operations|",
+		},
+		{"to its failure", []string{`"state":"queued"`, `"state":"failed","problem":{"title":"Unprocessable Entity","status":422,"detail":"it is empty"}`}, false, 1, "", "queued|parley: Unprocessable Entity: it is empty"},
+		{"until it is cancelled", []string{`"state":"queued"`, `"state":"reading"`}, true, 1, "", "queued|reading|parley: the import was cancelled; tools that were registered by then are still there"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			seen, deleted := 0, false
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodDelete {
+					deleted = true
+					w.WriteHeader(http.StatusAccepted)
+					return
+				}
+				if r.Method == http.MethodPost {
+					w.WriteHeader(http.StatusAccepted)
+				} else if r.URL.Path != "/v1/tools/imports/i1" {
+					t.Errorf("it asks for %s", r.URL)
+				}
+				fmt.Fprintf(w, `{"id":"i1",%s}`, tt.states[min(seen, len(tt.states)-1)])
+				if seen++; tt.cancel && seen > len(tt.states) {
+					interrupt()
+				}
+			}))
+			defer srv.Close()
+			var out, errOut bytes.Buffer
+			a := &app{
+				stdin: strings.NewReader("openapi: 3.1.0"), stdout: &out, stderr: &errOut, env: []string{"HOME=" + t.TempDir(), "PARLEY_SERVER=" + srv.URL, "PARLEY_ADMIN_TOKEN=" + testToken},
+				terminal: func(any) bool { return true },
+			}
+			code := a.run(ctx, []string{"tools", "import", "-"})
+			shown := strings.TrimPrefix(strings.ReplaceAll(errOut.String(), "\r\x1b[K", "|"), "|")
+			if tt.cancel {
+				shown = strings.ReplaceAll(shown, "reading|reading", "reading")
+			}
+			if code != tt.code || !strings.Contains(out.String(), tt.out) || strings.TrimSuffix(shown, "\n") != tt.err || deleted != tt.cancel {
+				t.Errorf("code %d, %q\n%s\n%q, cancelled %t", code, shown, out.String(), tt.err, deleted)
 			}
 		})
 	}

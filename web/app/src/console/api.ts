@@ -1,5 +1,6 @@
 // What the console asks of the server.
 
+import { ProblemError, type Problem } from '../core/protocol'
 import { call } from '../ui/api'
 
 export interface Schema {
@@ -53,6 +54,18 @@ export interface Operation {
   changes?: string[]
   needs?: string
   warnings?: string[]
+  kept?: string[]
+}
+
+/** An import that the server goes on with. */
+export interface Importing {
+  id: string
+  state: string
+  ahead?: number
+  count?: number
+  of?: number
+  report?: Report
+  problem?: Problem
 }
 
 export interface Report {
@@ -62,6 +75,7 @@ export interface Report {
   servers?: string[]
   warnings?: string[]
   counts: Record<string, number>
+  leftOut?: number
   operations: Operation[]
 }
 
@@ -99,7 +113,26 @@ export const series = (name: string) => call<{ day: Point[] | null }>(tool(name)
 export const listed = (name: string) => call<{ tools: Tool[] }>('/v1/tools?' + new URLSearchParams({ q: name, limit: '50' })).then((r) => r.tools.find((t) => t.name === name))
 export const remove = (name: string) => call(tool(name), { method: 'DELETE' })
 export const tryTool = (name: string, args: unknown, signal: AbortSignal) => call<Tried>(tool(name) + '/call', { method: 'POST', body: body({ arguments: args }), signal })
-export const importing = (request: object, signal: AbortSignal) => call<Report>('/v1/tools/import', { method: 'POST', body: body(request), signal })
+/** Imports, however long that takes; what the signal aborts the server does not go on with. */
+export async function importing(request: object, signal: AbortSignal, progress: (at: Importing) => void): Promise<Report> {
+  const headers = { 'content-type': 'application/json', prefer: 'respond-async, wait=1' }
+  let at = await call<Report | Importing>('/v1/tools/import', { method: 'POST', body: body(request), headers, signal })
+  if (!('state' in at)) return at
+  const path = '/v1/tools/imports/' + at.id
+  const cancel = () => void call(path, { method: 'DELETE', keepalive: true }).catch(() => {})
+  signal.addEventListener('abort', cancel)
+  try {
+    while (!at.report) {
+      if (at.problem) throw new ProblemError(at.problem)
+      progress(at)
+      await new Promise((done) => setTimeout(done, 400))
+      at = await call<Importing>(path, { signal })
+    }
+    return at.report
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
+}
 export const draft = (curl: string) => call<{ tool: Declaration; warnings: string[] }>('/v1/tools/draft', { method: 'POST', body: body({ curl }) })
 export const credentials = () => call<{ credentials: Credential[] }>('/v1/credentials')
 export const putCredential = (c: Credential) => call('/v1/credentials/' + encodeURIComponent(c.name), { method: 'PUT', body: body(c) })
