@@ -112,7 +112,7 @@ func (r *Registry) Most() int { return cmp.Or(r.Max, 2000) }
 // are found by is used again.
 func (r *Registry) set(ts []Tool) *Set {
 	s := NewSet(ts...)
-	s.observer = r.Observer
+	s.observer, s.tokens = r.Observer, r.MaxTokens
 	s.pinned = make(map[string]bool, len(r.Builtins))
 	for _, t := range r.Builtins {
 		s.pinned[t.Spec().Name] = true

@@ -3,7 +3,9 @@ package tools
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -15,6 +17,7 @@ type Set struct {
 	pinned   map[string]bool
 	finder   *finder
 	observer Observer // nil for none
+	tokens   int      // of a result whose tool does not see to its length itself; zero means DefaultMaxTokens
 }
 
 // NewSet returns a set of ts; of two with one name the later wins.
@@ -75,6 +78,24 @@ func (s *Set) Call(ctx context.Context, call Call) (res Result) {
 	if res.Content == "" {
 		res.Content = "(the tool returned nothing)"
 	}
+	return s.fit(t, res)
+}
+
+// fit returns res with a content of bearable length. An endpoint has a limit
+// of its own and has kept it; passages are cited as they are.
+func (s *Set) fit(t Tool, res Result) Result {
+	if _, kept := t.(*endpointTool); kept || res.Ask != nil || len(res.Sources) > 0 {
+		return res
+	}
+	var cut bool
+	res.Content, cut = Shorten(res.Content, cmp.Or(s.tokens, DefaultMaxTokens), func() string {
+		var params struct {
+			Properties map[string]json.RawMessage `json:"properties"`
+		}
+		_ = json.Unmarshal(t.Spec().Parameters, &params)
+		return less(maps.Keys(params.Properties))
+	})
+	res.Outcome.Cut = res.Outcome.Cut || cut
 	return res
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +21,7 @@ const MaxMaxTokens = 200_000
 
 // shortened is [Shorten] with advice in terms of the tool's own parameters.
 func (x *exchange) shortened(content string, limit int) (string, bool) {
-	return Shorten(content, limit, x.less)
+	return Shorten(content, limit, func() string { return less(maps.Keys(x.plan.params.props)) })
 }
 
 // Shorten returns content with at most about limit tokens, and whether it was
@@ -51,9 +53,9 @@ var narrowing = []string{
 }
 
 // less says how to get less, in terms of the tool's own parameters.
-func (x *exchange) less() string {
+func less(params iter.Seq[string]) string {
 	var names []string
-	for name := range x.plan.params.props {
+	for name := range params {
 		if slices.Contains(narrowing, strings.TrimLeft(strings.ToLower(name), "$")) {
 			names = append(names, name)
 		}

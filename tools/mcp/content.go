@@ -30,10 +30,6 @@ func (t *tool) result(ctx context.Context, call tools.Call, res *sdk.CallToolRes
 	r.structured(res.StructuredContent)
 	text := strings.TrimSpace(strings.ToValidUTF8(strings.Join(r.texts, "\n\n"), "\uFFFD"))
 	out := tools.Result{Outcome: tools.Outcome{Requests: 1, Bytes: r.bytes, Files: r.refs}}
-	if most := t.link.o.MaxContent; len(text) > most {
-		text = cut(text, most) + fmt.Sprintf("\n(cut: the answer is longer than %d bytes)", most)
-		out.Outcome.Cut = true
-	}
 	if res.IsError {
 		out.Failed, out.Outcome.Failed = true, true
 		out.Outcome.Reason = line(cmp.Or(text, "the tool failed"), 200)

@@ -52,7 +52,6 @@ type Options struct {
 	MaxServers  int // registered ones that are used, by name; zero means 64
 	MaxTools    int // of one server; zero means 256
 	MaxBytes    int // of an answer; zero means 8 MiB
-	MaxContent  int // bytes of text that a model reads of one; zero means [tools.DefaultMaxBytes]
 	MaxSessions int // with one server of an old protocol; zero means 64
 
 	Look           time.Duration // between looks at what is registered; zero means 1 s
@@ -71,7 +70,7 @@ func (o Options) withDefaults() Options {
 	o.Log = cmp.Or(o.Log, slog.Default())
 	o.UserAgent, o.Version = cmp.Or(o.UserAgent, "Parley"), cmp.Or(o.Version, "0")
 	o.MaxServers, o.MaxTools, o.MaxSessions = cmp.Or(o.MaxServers, 64), cmp.Or(o.MaxTools, 256), cmp.Or(o.MaxSessions, 64)
-	o.MaxBytes, o.MaxContent = cmp.Or(o.MaxBytes, 8<<20), cmp.Or(o.MaxContent, tools.DefaultMaxBytes)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 8<<20)
 	o.Look, o.Settle = cmp.Or(o.Look, time.Second), cmp.Or(o.Settle, 500*time.Millisecond)
 	o.Refresh, o.MinRefresh = cmp.Or(o.Refresh, time.Minute), cmp.Or(o.MinRefresh, 5*time.Second)
 	o.Backoff, o.MaxBackoff = cmp.Or(o.Backoff, time.Second), cmp.Or(o.MaxBackoff, time.Minute)
