@@ -55,6 +55,7 @@ type importLine struct {
 	Selected bool     `json:"selected,omitempty"`
 	Reason   string   `json:"reason,omitempty"` // of a skipped one
 	Changes  []string `json:"changes,omitempty"`
+	Kept     []string `json:"kept,omitempty"`  // fields of a changed one that its owner has set, and that stay
 	Needs    string   `json:"needs,omitempty"` // credentials that the tool does not have yet
 
 	Preview *tools.Endpoint `json:"tool,omitempty"` // of the first that are selected, with dryRun
@@ -284,7 +285,7 @@ func (im *importer) line(op openapi.Operation) importLine {
 	case exists && registered && old.Import.Revision == op.Tool.Import.Revision && !im.newSecrets():
 		l.Status = importUnchanged
 	case exists:
-		l.Status, l.Changes = importChanged, openapi.Changes(old, op.Tool)
+		l.Status, l.Changes = importChanged, openapi.Changes(old, im.complete(&l))
 		if len(l.Changes) == 0 {
 			l.Changes = []string{"what the owner sets"}
 		}
@@ -293,6 +294,9 @@ func (im *importer) line(op openapi.Operation) importLine {
 	}
 	if l.Status != importSkipped && (exists && registered || l.Selected) {
 		l.Needs = im.report.Missing(op, im.complete(&l))
+	}
+	if l.Status != importChanged {
+		l.Kept = nil
 	}
 	return l
 }
@@ -370,15 +374,19 @@ func (im *importer) complete(l *importLine) tools.Endpoint {
 	if !exists || len(old.Steps) > 0 {
 		return e
 	}
-	e, lost := tools.Renew(old, e)
-	for _, name := range lost {
+	r := tools.Renew(old, e)
+	l.Kept = r.Kept
+	for _, field := range r.Replaced {
+		l.warn("the " + field + " that was set by hand is replaced: the document has changed its own")
+	}
+	for _, name := range r.Lost {
 		if name == "auth" {
 			l.warn("the credential " + old.Auth + " is to be named again: the host has changed")
 			continue
 		}
 		l.warn("the secret " + name + " is to be given again: the host has changed, and a secret stays with the host that it was given for")
 	}
-	return e
+	return r.Endpoint
 }
 
 func originOfBase(base string) string {

@@ -38,7 +38,7 @@ type imported struct {
 type importedLine struct {
 	Operation, ID, Name, Status, Reason, Needs string
 	Selected, Deprecated                       bool
-	Warnings, Changes                          []string
+	Warnings, Changes, Kept                    []string
 	Tool                                       *tools.Endpoint
 }
 
@@ -131,6 +131,7 @@ func TestImportingAgainKeepsWhatTheOwnerHasSet(t *testing.T) {
 		admin.get("/v1/tools/get_order").into(http.StatusOK, &e)
 		e.Headers, e.TimeoutMs, e.Select = map[string]string{"X-Api-Key": toolSecret}, 5000, "/state"
 		admin.do("PUT", "/v1/tools/get_order", e).into(http.StatusOK, nil)
+		admin.do("PATCH", "/v1/tools/get_order", object{"description": "What the owner wrote.", "approval": "ask"}).into(http.StatusOK, nil)
 		if l := run(again).line(t, "GET /orders/{order}"); l.Status != "unchanged" || l.Name != "get_order" || l.Needs != "" {
 			t.Errorf("what has not changed is %+v", l)
 		}
@@ -142,11 +143,14 @@ func TestImportingAgainKeepsWhatTheOwnerHasSet(t *testing.T) {
 		if l.Status != "changed" || !slices.Contains(l.Changes, "new parameter currency") || !slices.Contains(l.Changes, "parameter fields is gone") {
 			t.Errorf("what has changed is %+v", l)
 		}
+		if !slices.Equal(l.Kept, []string{"description", "timeoutMs", "approval", "select", "headers"}) || slices.Contains(l.Changes, "description") {
+			t.Errorf("it says that it has kept %q", l.Kept)
+		}
 		if l := i.line(t, "POST /orders"); l.Status != "gone" || l.Name != "create_order" {
 			t.Errorf("what is gone is %+v", l)
 		}
 		admin.get("/v1/tools/get_order").into(http.StatusOK, &e)
-		if e.TimeoutMs != 5000 || e.Select != "/state" || e.Headers["X-Api-Key"] != tools.Mask || !bytes.Contains(e.Parameters, []byte("currency")) {
+		if e.Description != "What the owner wrote." || e.Approval != tools.ApprovalAsk || e.TimeoutMs != 5000 || e.Select != "/state" || e.Headers["X-Api-Key"] != tools.Mask || !bytes.Contains(e.Parameters, []byte("currency")) {
 			t.Errorf("the tool is now %+v", e)
 		}
 		var called struct{ Content string }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -317,14 +318,39 @@ func (s *Server) callTool(c echo.Context) error {
 	if id == "" {
 		id = chat.NewID("t")
 	}
-	r := set.Call(c.Request().Context(), tools.Call{ID: id, Name: name, Arguments: body.Arguments, Person: who(c).Owner})
+	var seen attempts
+	r := set.Call(c.Request().Context(), tools.Call{ID: id, Name: name, Arguments: body.Arguments, Person: who(c).Owner, Watch: seen.add})
 	return c.JSON(http.StatusOK, struct {
-		Content string         `json:"content"`
-		Failed  bool           `json:"failed"`
-		Outcome tools.Outcome  `json:"outcome"`
-		Sources []tools.Source `json:"sources,omitempty"`
-		Ask     *asked         `json:"ask,omitempty"` // nothing was done: a person is to be asked first
-	}{r.Content, r.Failed, r.Outcome, r.Sources, askedOf(r.Ask)})
+		Content  string          `json:"content"`
+		Failed   bool            `json:"failed"`
+		Outcome  tools.Outcome   `json:"outcome"`
+		Attempts []tools.Attempt `json:"attempts,omitempty"` // HTTP requests made, the first of them
+		Sources  []tools.Source  `json:"sources,omitempty"`
+		Ask      *asked          `json:"ask,omitempty"` // nothing was done: a person is to be asked first
+	}{r.Content, r.Failed, r.Outcome, seen.all(), r.Sources, askedOf(r.Ask)})
+}
+
+// maxAttempts is how many requests of a call are shown.
+const maxAttempts = 16
+
+// attempts gathers what a call does. All methods may be called concurrently.
+type attempts struct {
+	mu   sync.Mutex
+	seen []tools.Attempt
+}
+
+func (a *attempts) add(one tools.Attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.seen) < maxAttempts {
+		a.seen = append(a.seen, one)
+	}
+}
+
+func (a *attempts) all() []tools.Attempt {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.seen)
 }
 
 // asked is what somebody who tries a tool sees of an Ask.

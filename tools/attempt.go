@@ -81,6 +81,9 @@ func (x *exchange) once(req *http.Request) (r reply) {
 	x.out.Requests++
 	r = x.ask(req.Clone(ctx))
 	r.sent = sent.Load()
+	if x.call.Watch != nil {
+		x.call.Watch(x.attempt(req, &r))
+	}
 	return r
 }
 

@@ -37,7 +37,7 @@ func TestCheckNamesThePlace(t *testing.T) {
 }
 
 func TestImportKeepsTheApproval(t *testing.T) {
-	e, _ := tools.Renew(tools.Endpoint{Approval: tools.ApprovalAuto}, tools.Endpoint{})
+	e := tools.Renew(tools.Endpoint{Approval: tools.ApprovalAuto}, tools.Endpoint{}).Endpoint
 	if e.Approval != tools.ApprovalAuto {
 		t.Errorf("it is %q", e.Approval)
 	}

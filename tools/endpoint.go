@@ -106,6 +106,8 @@ type Import struct {
 	From      string `json:"from"`      // the document's address, or its title and host
 	Operation string `json:"operation"` // method and path, as in "GET /pets/{petId}"
 	Revision  string `json:"revision"`  // of what the document declares of it
+
+	Declared map[string]string `json:"declared,omitempty"` // what [Declared] says of the document's declaration
 }
 
 // A Request is one HTTP request with templates in it.

@@ -225,12 +225,13 @@ func TestRenewKeepsSecretsWithTheirOrigin(t *testing.T) {
 		TimeoutMs: 1000, MaxBytes: 2000, Effect: tools.Safe, Select: "/x",
 	}
 	next := tools.Endpoint{Request: tools.Request{URL: "https://a.example:443/v2/y"}}
-	e, lost := tools.Renew(old, next)
+	again := func() (tools.Endpoint, []string) { r := tools.Renew(old, next); return r.Endpoint, r.Lost }
+	e, lost := again()
 	if lost != nil || e.URL != next.URL || e.Headers["X-Key"] != "k" || e.SecretQuery["q"] != "s" || e.TimeoutMs != 1000 || e.MaxBytes != 2000 || e.Effect != tools.Safe || e.Select != "/x" {
 		t.Errorf("at the same origin: %+v, lost %q", e.Request, lost)
 	}
 	next.URL, next.Headers = "https://b.example/v2/y", map[string]string{"x-other": "new"}
-	e, lost = tools.Renew(old, next)
+	e, lost = again()
 	if d := cmp.Diff([]string{"X-Key", "q"}, lost); d != "" || e.SecretQuery != nil {
 		t.Errorf("at another origin: %+v, lost %s", e.Request, d)
 	}
@@ -238,7 +239,7 @@ func TestRenewKeepsSecretsWithTheirOrigin(t *testing.T) {
 		t.Error(d)
 	}
 	next.Headers = map[string]string{"x-key": "again"}
-	e, lost = tools.Renew(old, next)
+	e, lost = again()
 	if d := cmp.Diff([]string{"q"}, lost); d != "" || e.Headers["x-key"] != "again" || len(e.Headers) != 2 {
 		t.Errorf("with a key given again: %+v, lost %s", e.Headers, d)
 	}

@@ -77,6 +77,10 @@ type Call struct {
 	Person       string
 	Conversation string
 
+	// Watch, if it is set, is told of each HTTP request of the call that has
+	// ended, for people who try a tool. It may be called by several goroutines.
+	Watch func(Attempt)
+
 	Answer *Answer // to what the tool asked when it was called with this ID before, nil if it did not
 }
 

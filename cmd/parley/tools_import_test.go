@@ -118,7 +118,9 @@ func TestToolsImportIsFollowed(t *testing.T) {
 		err    string
 	}{
 		{
-			"to its end", []string{`"state":"queued","ahead":2`, `"state":"fetching","count":1200000,"of":2500000`, `"state":"reading"`, `"state":"building","count":4,"of":9`, `"state":"done","report":` + fmt.Sprintf(importAnswer, true, false)}, false,
+			"to its end",
+			[]string{`"state":"queued","ahead":2`, `"state":"fetching","count":1200000,"of":2500000`, `"state":"reading"`, `"state":"building","count":4,"of":9`, `"state":"done","report":` + fmt.Sprintf(importAnswer, true, false)},
+			false,
 			0, "1 imported, 1 available, 1 skipped",
 			"waiting, 2 before it|fetching 1.2 of 2.5 MB|reading|building 4 of 9 operations|",
 		},

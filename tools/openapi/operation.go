@@ -168,7 +168,7 @@ func (d *document) make(o *Operation, item object, r *Report) error {
 	if len(o.Tool.Style) == 0 {
 		o.Tool.Style = nil
 	}
-	o.Tool.Import = &tools.Import{From: r.From, Operation: o.Operation, Revision: revision(o.Tool)}
+	o.Tool.Import = &tools.Import{From: r.From, Operation: o.Operation, Revision: revision(o.Tool), Declared: tools.Declared(o.Tool)}
 	return b.check()
 }
 

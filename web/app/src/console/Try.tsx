@@ -114,7 +114,24 @@ function Result({ r, usual }: { r: api.Tried; usual?: api.Stats }) {
         </p>
       )}
       <pre tabIndex={0} aria-label="Result">{text}</pre>
+      {!!r.attempts?.length && (
+        <details class="c-more c-answers">
+          <summary>{r.attempts.length > 1 ? number(r.attempts.length) + ' requests and their headers' : 'Headers of the answer'}</summary>
+          {r.attempts.map((a, i) => <Answered key={i} a={a} />)}
+        </details>
+      )}
     </div>
+  )
+}
+
+/** What the service answered to one request. */
+function Answered({ a }: { a: api.Attempt }) {
+  return (
+    <section class="c-answered">
+      <p><b>{a.method}</b> {a.host} · {a.status ? 'HTTP ' + a.status : 'no answer'} · {duration(a.tookMs)}{a.reason && ' · ' + a.reason}</p>
+      <dl>{a.headers?.map((h, i) => <div key={i}><dt>{h.name}</dt><dd>{h.value}</dd></div>)}</dl>
+      {!!a.leftOut && <p class="c-note">{number(a.leftOut)} more headers.</p>}
+    </section>
   )
 }
 

@@ -40,8 +40,12 @@ export interface Tried {
   content: string
   failed: boolean
   outcome: { method?: string; host?: string; status?: number; latencyMs: number; requests?: number; retries?: number; breaker?: string; cache?: string; ageMs?: number; bytes?: number; cut?: boolean; reason?: string }
+  attempts?: Attempt[]
   ask?: { reason: string; message: string; url?: string }
 }
+
+/** One HTTP request of a call. */
+export interface Attempt { method: string; host: string; status?: number; tookMs: number; reason?: string; headers?: { name: string; value: string }[]; leftOut?: number }
 
 export interface Operation {
   operation: string
