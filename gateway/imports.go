@@ -198,7 +198,7 @@ func (d *importDesk) end(j *importJob, report []byte, err error, explain func(er
 	j.view.Ended, j.view.Report, j.err = &now, report, err
 	switch j.view.State = importFailed; {
 	case err == nil:
-		j.view.State = importDone
+		j.view.State, j.view.Count, j.view.Of = importDone, 0, 0
 	case errors.Is(err, errImportCancelled):
 		j.view.State = importCancelled
 	}

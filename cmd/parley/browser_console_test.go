@@ -104,8 +104,19 @@ func (p browserPage) choose(selector, value string) {
 func TestConsoleAddsTriesAndDeletesTools(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-console-secret"
+	left := make(chan struct{})
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/slow.json" { // half of a document, for as long as somebody waits
+			w.Header().Set("Content-Length", "8000000")
+			_, _ = w.Write(make([]byte, 4_000_000))
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			close(left)
+			return
+		}
+		w.Header().Set("Set-Cookie", "sid="+secret)
+		w.Header().Set("X-Ratelimit-Remaining", "41")
 		fmt.Fprintf(w, `{"order":%q,"authorised":%t}`, r.URL.Path, r.Header.Get("X-Api-Key") == secret)
 	}))
 	t.Cleanup(api.Close)
@@ -136,6 +147,10 @@ func TestConsoleAddsTriesAndDeletesTools(t *testing.T) {
 	page.press("Call")
 	page.until("the answer is there", ".c-result", "/orders/17")
 	page.until("the secret was sent", ".c-result", `"authorised": true`)
+	page.do(chromedp.Click(chromedp.CSS(".c-answers summary")))
+	page.until("headers are shown", ".c-answered", "X-Ratelimit-Remaining")
+	page.until("credentials are not", ".c-answered", "•••")
+	noSecret("with the headers")
 	page.shot("console-try")
 	page.fill("#d-description", "Looks up one order.")
 	page.press("Save")
@@ -146,6 +161,18 @@ func TestConsoleAddsTriesAndDeletesTools(t *testing.T) {
 
 	page.do(chromedp.Navigate(s.url + "/console/tools/+/openapi"))
 	page.listen()
+	page.fill("#i-url", api.URL+"/slow.json")
+	page.press("Show operations")
+	page.until("it shows how far it is", ".c-progress", "Fetching 4")
+	page.shot("console-importing")
+	page.press("Cancel")
+	page.until("it is cancelled", "form:not(:has(.c-progress))", "Show operations")
+	select {
+	case <-left:
+	case <-time.After(10 * time.Second):
+		t.Error("what was cancelled goes on")
+	}
+	page.fill("#i-url", "")
 	page.fill("#i-text", `{"openapi":"3.1.0","info":{"title":"Pets","version":"1"},"paths":{"/pets":{"get":{"operationId":"list_pets","responses":{}}},"/gone":{"get":{"operationId":"gone","responses":{}}}}}`)
 	page.fill("#i-base", api.URL)
 	page.press("Show operations")
