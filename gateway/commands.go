@@ -84,6 +84,10 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 	if err := s.checkSaid(m); err != nil {
 		return chat.Question{}, err
 	}
+	format, err := llm.ReadFormat(m.Format)
+	if err != nil {
+		return chat.Question{}, formatProblem(err)
+	}
 	if err := s.checkMemory(); err != nil {
 		return chat.Question{}, err
 	}
@@ -111,7 +115,7 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: m.ClientID, At: now.UnixMilli()}},
 	}
 	return s.Runner.Say(ctx, chat.Question{
-		Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now, Files: m.Files, Uploader: p.Owner,
+		Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now, Files: m.Files, Uploader: p.Owner, Format: format,
 	})
 }
 

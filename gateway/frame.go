@@ -43,6 +43,8 @@ type said struct {
 	ClientID string   `json:"clientId"`
 	Content  string   `json:"content"`
 	Files    []string `json:"files,omitempty"` // ids
+
+	Format json.RawMessage `json:"response_format,omitempty"` // OpenAI's, and so its name
 }
 
 // The types of frames that a server sends.

@@ -15,13 +15,14 @@ import (
 
 // answered answers POST /v1/conversations/{c}/messages.
 type answered struct {
-	Conversation string         `json:"conversation"`
-	MessageID    string         `json:"messageId"`
-	Run          string         `json:"run"`
-	Status       chat.RunStatus `json:"status"`
-	Answer       *llm.Message   `json:"answer"` // once the run has ended
-	Failure      *llm.Failure   `json:"failure,omitempty"`
-	Ahead        *int           `json:"ahead,omitempty"` // while it waits: about so many come before it
+	Conversation string          `json:"conversation"`
+	MessageID    string          `json:"messageId"`
+	Run          string          `json:"run"`
+	Status       chat.RunStatus  `json:"status"`
+	Answer       *llm.Message    `json:"answer"`           // once the run has ended
+	Output       json.RawMessage `json:"output,omitempty"` // the answer's JSON, if a format was asked for and it is valid
+	Failure      *llm.Failure    `json:"failure,omitempty"`
+	Ahead        *int            `json:"ahead,omitempty"` // while it waits: about so many come before it
 
 	Interrupts []chat.Interrupt `json:"interrupts,omitempty"` // of a run that waits for people: what it asks
 }
@@ -34,7 +35,7 @@ const newName = "new"
 // request ends.
 func (s *Server) postMessage(c echo.Context) error {
 	var m said
-	if err := decodeBody(c, 6*int64(s.Limits.Message)+4096, &m); err != nil { // as JSON a byte takes up to six
+	if err := decodeBody(c, 6*int64(s.Limits.Message)+llm.MaxFormat+4096, &m); err != nil { // as JSON a byte takes up to six
 		return err
 	}
 	wait, err := s.waitParam(c, 0)
@@ -129,7 +130,7 @@ func (s *Server) fill(ctx context.Context, a *answered) error {
 	ms = chat.Shown(ms)
 	for i := len(ms) - 1; i >= 0 && a.Answer == nil; i-- {
 		if m := ms[i]; m.Role == llm.Assistant && m.Metadata != nil && m.Metadata.Parley.Run == a.Run {
-			a.Answer = &ms[i]
+			a.Answer, a.Output = &ms[i], outputOf(m)
 		}
 	}
 	return nil

@@ -36,6 +36,8 @@ type Agent struct {
 	Parallel int    // tool calls at the same time: 8
 	Restarts int    // of a turn on another model, after something of it was said: 2; negative: none
 
+	Format *Format // of the answer; nil for text
+
 	Data string // that goes with the last question; see [WithContext]
 
 	// Begun is what was said of the first turn before, by a model for which
@@ -49,15 +51,17 @@ type Agent struct {
 // A Step is one thing that happens during a run. Exactly one of its fields is
 // set, but for what comes with Turn.
 type Step struct {
-	Text      string   // a piece of the answer
-	By        string   // with the first Text of a turn: who says it, if that model can go on with what it has begun
-	Reasoning string   // a piece of the model's thoughts
-	Turn      *Message // the model's turn is over: all that it said, and the calls that it asks for
-	Finish    Finish   // with Turn: why it is over
-	Usage     *Usage   // with Turn: what it cost; alone: what a turn has cost that failed
-	StandIn   *StandIn // with Turn: who said it, if not the first model; alone: what was said of this turn so far is void
-	Result    *Message // a tool has answered
-	Asks      []Asked  // the last step of a run that cannot go on before a person has answered these
+	Text      string     // a piece of the answer
+	By        string     // with the first Text of a turn: who says it, if that model can go on with what it has begun
+	Reasoning string     // a piece of the model's thoughts
+	Turn      *Message   // the model's turn is over: all that it said, and the calls that it asks for
+	Finish    Finish     // with Turn: why it is over
+	Usage     *Usage     // with Turn: what it cost; alone: what a turn has cost that failed
+	StandIn   *StandIn   // with Turn: who said it, if not the first model; alone: what was said of this turn so far is void
+	Anew      bool       // alone: what was said of this turn so far is void, the same model says it again
+	Format    *Formatted // with Turn: whether it has the format that was asked for
+	Result    *Message   // a tool has answered
+	Asks      []Asked    // the last step of a run that cannot go on before a person has answered these
 }
 
 // An Asked is a call that needs something of a person first.
@@ -72,7 +76,8 @@ var ErrTurns = errors.New("llm: the model asked for tools in its last turn, wher
 // Run answers the last question of msgs. It begins wherever msgs end: calls
 // without a result are made first, so that a run can be taken up in its
 // middle. It ends behind a Turn without calls, or with an error: an [*Error]
-// of the model's, [ErrTurns], or ctx's; or with Asks, once all other calls of
+// of the model's, [ErrTurns], a [*FormatError] behind the Turn that has not the
+// format, or ctx's; or with Asks, once all other calls of
 // the turn have their results. Running it again, with those, makes exactly the
 // calls that asked.
 //
@@ -132,30 +137,51 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 	return err
 }
 
-// turn asks the model once.
+// turn has the model say one turn. One that is to have a format, and has not,
+// is said once more.
 func (r *agentRun) turn(last bool) (Message, error) {
-	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0)}
+	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0), Format: r.Format}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}
+	t, err := r.ask(req)
+	if err != nil {
+		return Message{}, err
+	}
+	fault := t.fit()
+	if again := (*FormatError)(nil); errors.As(fault, &again) && again.Finish == "" {
+		if t, err = r.again(t, req, again); err != nil {
+			return Message{}, err
+		}
+		fault = t.fit()
+	}
+	if errors.Is(fault, errStopped) {
+		return Message{}, errStopped
+	}
+	m := t.message()
+	if !t.letGo() || !r.yield(Step{Turn: &m, Finish: t.finish, Usage: t.usage, StandIn: t.standIn, Format: t.formatted(fault)}, nil) {
+		return m, errStopped
+	}
+	return m, fault
+}
+
+// ask makes one request.
+func (r *agentRun) ask(req Request) (*turn, error) {
 	t := r.begin(&req)
+	t.held = req.Format != nil && !Forms(r.Model, req)
 	for c, err := range r.Model.Stream(r.ctx, req) {
 		if err != nil {
 			t.usage = cmp.Or(c.Usage, t.usage)
-			return Message{}, r.spent(t, t.failed(err))
+			return t, r.spent(t, t.failed(err))
 		}
 		if !t.chunk(c) {
-			return Message{}, errStopped
+			return t, errStopped
 		}
 	}
 	if t.finish == "" {
-		return Message{}, t.failed(&Error{Kind: Truncated, Provider: r.Model.Name(), Message: "the model's stream ended before its answer did"})
+		return t, t.failed(&Error{Kind: Truncated, Provider: r.Model.Name(), Message: "the model's stream ended before its answer did"})
 	}
-	m := t.message()
-	if !r.yield(Step{Turn: &m, Finish: t.finish, Usage: t.usage, StandIn: t.standIn}, nil) {
-		return m, errStopped
-	}
-	return m, nil
+	return t, nil
 }
 
 // begin returns the turn that a request asks for: with what was said of it
@@ -202,9 +228,12 @@ func refusedCall(limit int) tools.Result {
 // Describe returns what a person is told of a run's failure.
 func Describe(err error) Failure {
 	var e *Error
+	var unfit *FormatError
 	switch {
 	case errors.As(err, &e):
 		return Failure{Code: "model_" + string(e.Kind), Message: e.advice()}
+	case errors.As(err, &unfit):
+		return Failure{Code: "format", Message: unfit.advice()}
 	case errors.Is(err, ErrTurns):
 		return Failure{Code: "too_many_turns", Message: "The model kept asking for tools and never answered. Ask again, more narrowly."}
 	}

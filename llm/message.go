@@ -106,6 +106,9 @@ type Details struct {
 	// Of a model's turn: see [ProviderState]. It is shown to nobody.
 	Provider *ProviderState `json:"provider,omitempty"`
 
+	// Of an answer that was to have a format.
+	Format *Formatted `json:"format,omitempty"`
+
 	// Of the last message of a run: how the run ended.
 	Status  string   `json:"status,omitempty"` // finished, cancelled, failed
 	Finish  Finish   `json:"finish,omitempty"` // why the model ended, if not because it was done

@@ -34,6 +34,10 @@ type Request struct {
 	// said. It is for a [Continuer] that says that it does that.
 	Begun *Begun
 
+	// Format is what the answer must look like; nil for text. Providers hold
+	// the model to it where their API can (see [Former]), else tell it.
+	Format *Format
+
 	// Restarts is how often the answer may begin anew behind pieces that were
 	// handed on, see [Chunk.StandIn]. Who sets it must drop those pieces then.
 	Restarts int

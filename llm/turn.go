@@ -21,6 +21,7 @@ type turn struct {
 	state  *ProviderState
 	said   bool // something was passed on
 	mused  bool // and thoughts among it
+	held   bool // text is passed on when all of it is known
 
 	standIn *StandIn
 }
@@ -51,16 +52,19 @@ func (t *turn) chunk(c Chunk) bool {
 	if c.Text == "" {
 		return true
 	}
-	t.said = true
 	by := t.by()
 	t.text.WriteString(c.Text)
+	if t.held {
+		return true
+	}
+	t.said = true
 	return t.run.yield(Step{Text: c.Text, By: by}, nil)
 }
 
 // by returns who begins to say something, if that model can go on with it: not
 // with thoughts before it, which it would have to be given too.
 func (t *turn) by() string {
-	if t.text.Len() > 0 || t.mused {
+	if t.text.Len() > 0 || t.mused || t.run.Format != nil { // a format is begun anew: the repair of it cannot be told apart
 		return ""
 	}
 	name := t.run.Model.Name()
@@ -81,7 +85,7 @@ func (t *turn) anew(by *StandIn) bool {
 		return true
 	}
 	said := t.said
-	*t = turn{run: t.run, standIn: by}
+	*t = turn{run: t.run, standIn: by, held: t.held}
 	return !said || t.run.yield(Step{StandIn: by}, nil)
 }
 

@@ -57,9 +57,11 @@ type Question struct {
 	Edits        string      // a message in whose place Message is to stand; what is behind that gives way too
 	Accepted     time.Time
 
-	Files     []string // ids of files to attach; the stored Message says what they are
-	KeepFiles bool     // of an edit: instead of Files those of the message that it edits
-	Uploader  string   // whose the files are that are not attached yet; empty means the owner
+	Files     []string    // ids of files to attach; the stored Message says what they are
+	KeepFiles bool        // of an edit: instead of Files those of the message that it edits
+	Format    *llm.Format // of the answer; nil for text. Of an accepted question it is in the [RunRecord] alone
+
+	Uploader string // whose the files are that are not attached yet; empty means the owner
 }
 
 // A RunRecord is what the store keeps of a run.
@@ -69,6 +71,7 @@ type RunRecord struct {
 	Question     string       `json:"question"` // message id
 	Replaces     string       `json:"replaces,omitempty"`
 	Edits        string       `json:"edits,omitempty"` // message id
+	Format       *llm.Format  `json:"response_format,omitempty"`
 	Status       RunStatus    `json:"status"`
 	Try          int          `json:"try"`
 	Model        string       `json:"model,omitempty"`

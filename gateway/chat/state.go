@@ -291,7 +291,7 @@ func (s *State) finish(ev *Event) {
 	if s.writing[ev.MessageID] != nil && ev.Metadata != nil {
 		d := details(&s.find(ev.MessageID).Metadata)
 		end := ev.Metadata.Parley
-		d.Finish, d.Provider, d.Model, d.Missed = end.Finish, end.Provider, end.Model, end.Missed
+		d.Finish, d.Provider, d.Model, d.Missed, d.Format = end.Finish, end.Provider, end.Model, end.Missed, end.Format
 	}
 }
 

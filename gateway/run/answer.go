@@ -251,12 +251,12 @@ func (a *answer) goOn(ctx context.Context) error {
 		return err
 	}
 	a.recall()
-	if said(a.msgs, a.it.Run) != nil { // all but its end was written
-		return nil
+	if m := said(a.msgs, a.it.Run); m != nil { // all but its end was written
+		return a.formed(*m)
 	}
 	agent := *a.r.agent
 	agent.Pause = a.r.pacer.pause()
-	agent.Data = a.live(ctx)
+	agent.Data, agent.Format = a.live(ctx), a.rec.Format
 	if m := a.partial; m != nil {
 		agent.Begun = &llm.Begun{Text: m.Content, By: m.Metadata.Parley.Model}
 	}
@@ -269,6 +269,14 @@ func (a *answer) goOn(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// formed returns what is wrong with an answer by the format that was asked for.
+func (a *answer) formed(m llm.Message) error {
+	if a.rec.Format == nil {
+		return nil
+	}
+	return a.rec.Format.Check(m.Content, a.finish)
 }
 
 // recall notes what the run's turns so far say of who said them.

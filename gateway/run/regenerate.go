@@ -51,7 +51,7 @@ func (r *Runner) Regenerate(ctx context.Context, owner, conv, message, clientID 
 	}
 	q := *question
 	q.Metadata = &llm.Metadata{Parley: llm.Details{ClientID: clientID}}
-	return r.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: q, Replaces: old})
+	return r.Say(ctx, chat.Question{Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: q, Replaces: old, Format: rec.Format})
 }
 
 // lastExchange returns the last question and what answers it.

@@ -30,6 +30,8 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 			Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try,
 			Metadata: &llm.Metadata{Parley: llm.Details{Model: st.StandIn.Model, Missed: st.StandIn.Missed}},
 		})
+	case st.Anew:
+		a.w.rollBack(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
 	case st.Usage != nil:
 		a.usage = a.usage.Add(*st.Usage)
 	}
@@ -61,7 +63,7 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 		a.w.put(chat.Event{Type: chat.ToolCallArgs, ToolCallID: c.ID, Delta: c.Function.Arguments})
 		a.w.put(chat.Event{Type: chat.ToolCallEnd, ToolCallID: c.ID})
 	}
-	said := llm.Details{Finish: a.finish}
+	said := llm.Details{Finish: a.finish, Format: st.Format}
 	if st.Turn.Metadata != nil {
 		said.Provider = st.Turn.Metadata.Parley.Provider
 	}

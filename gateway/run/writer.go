@@ -168,7 +168,7 @@ func (w *writer) closeAll(said llm.Details) {
 		return
 	}
 	ev := chat.Event{Type: chat.TextEnd, MessageID: w.open}
-	if said.Finish != "" || said.Provider != nil || said.Model != "" {
+	if said.Finish != "" || said.Format != nil || said.Provider != nil || said.Model != "" {
 		ev.Metadata = &llm.Metadata{Parley: said}
 	}
 	w.lease.Put(w.run, w.try, ev)

@@ -145,14 +145,18 @@ func insertMessage(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 
 func insertRun(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	client := clientID(q.Message)
+	format, err := encodeFormat(q.Format)
+	if err != nil {
+		return err
+	}
 	res, err := tx.ExecContext(ctx, `
-		INSERT INTO runs (id, conversation, place, client_id, question, replaces, edits, status, ended,
+		INSERT INTO runs (id, conversation, place, client_id, question, replaces, edits, format, status, ended,
 			try, model, usage, failure, created, updated)
 		VALUES ($1, $2, (SELECT COALESCE(MAX(place), 0) + 1 FROM runs WHERE conversation = $2),
-			$3, $4, $5, $6, $7, 0, 0, '', '', '', $8, $8)
+			$3, $4, $5, $6, $7, $8, 0, 0, '', '', '', $9, $9)
 		ON CONFLICT DO NOTHING`, q.Run, q.Conversation,
 		sql.NullString{String: client, Valid: client != ""},
-		q.Message.ID, q.Replaces, q.Edits, chat.RunAccepted, millis(q.Accepted))
+		q.Message.ID, q.Replaces, q.Edits, format, chat.RunAccepted, millis(q.Accepted))
 	return oneRow(res, err, fmt.Errorf("run %s: %w", q.Run, fs.ErrExist))
 }
 
@@ -208,6 +212,9 @@ func edited(ctx context.Context, tx *sql.Tx, q *chat.Question) error {
 	if err == nil && q.KeepFiles {
 		err = keepFiles(q, body)
 	}
+	if err == nil && q.Format == nil {
+		q.Format, err = formatOf(ctx, tx, q.Conversation, q.Edits)
+	}
 	if err != nil {
 		return fmt.Errorf("edit %s: %w", q.Edits, err)
 	}
@@ -225,6 +232,25 @@ func keepFiles(q *chat.Question, body string) error {
 		q.Files = append(q.Files, f.ID)
 	}
 	return nil
+}
+
+// formatOf returns what format the answer to a message was to have.
+func formatOf(ctx context.Context, tx *sql.Tx, conv, message string) (*llm.Format, error) {
+	var format string
+	err := tx.QueryRowContext(ctx, `SELECT format FROM runs WHERE conversation = $1 AND question = $2 ORDER BY place DESC LIMIT 1`,
+		conv, message).Scan(&format)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	return decodeOrNone[llm.Format](format)
+}
+
+func encodeFormat(f *llm.Format) (string, error) {
+	if f == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(f)
+	return string(b), err
 }
 
 // nonePending makes sure that all runs of a conversation have ended. Whoever

@@ -66,17 +66,20 @@ func scanMessage(row interface{ Scan(...any) error }) (m llm.Message, err error)
 // RunRecord returns what is known of a run.
 func (db *DB) RunRecord(ctx context.Context, run string) (chat.RunRecord, error) {
 	var r chat.RunRecord
-	var usage, failure string
+	var usage, failure, format string
 	var created, updated int64
 	err := db.read.QueryRowContext(ctx, `
-		SELECT id, conversation, question, replaces, edits, status, try, model, usage, failure, created, updated
-		FROM runs WHERE id = $1`, run).Scan(&r.ID, &r.Conversation, &r.Question, &r.Replaces, &r.Edits, &r.Status,
+		SELECT id, conversation, question, replaces, edits, format, status, try, model, usage, failure, created, updated
+		FROM runs WHERE id = $1`, run).Scan(&r.ID, &r.Conversation, &r.Question, &r.Replaces, &r.Edits, &format, &r.Status,
 		&r.Try, &r.Model, &usage, &failure, &created, &updated)
 	if err == nil {
 		r.Usage, err = decodeOrNone[llm.Usage](usage)
 	}
 	if err == nil {
 		r.Failure, err = decodeOrNone[llm.Failure](failure)
+	}
+	if err == nil {
+		r.Format, err = decodeOrNone[llm.Format](format)
 	}
 	r.Created, r.Updated = fromMillis(created), fromMillis(updated)
 	return r, wrap("run "+run, err)

@@ -47,6 +47,9 @@ func Demo(opts DemoOptions) llm.Model {
 
 func (d *demo) Name() string { return "demo" }
 
+// Forms reports that the model keeps to formats.
+func (d *demo) Forms(llm.Request) bool { return true }
+
 // Stream answers from where the messages end: a question gets tool calls or
 // words, results get an answer.
 func (d *demo) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chunk, error] {
@@ -55,7 +58,7 @@ func (d *demo) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chunk,
 			yield(llm.Chunk{}, err)
 			return
 		}
-		t := d.turn(req).unsighted(demoTalkOf(req.Messages))
+		t := d.formed(d.turn(req).unsighted(demoTalkOf(req.Messages)), req)
 		if b := req.Begun.Sent(); !strings.HasPrefix(t.text, b) {
 			yield(llm.Chunk{}, &llm.Error{Kind: llm.BadRequest, Provider: "demo", Message: "the answer does not begin so"})
 			return

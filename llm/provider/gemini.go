@@ -78,7 +78,7 @@ func (gemini) request(w *wire, req llm.Request) any {
 	if system != "" {
 		b["systemInstruction"] = geminiContent{Parts: []geminiPart{{Text: &system}}}
 	}
-	if len(req.Tools) > 0 {
+	if len(req.Tools) > 0 && !formsAlone(req) { // most models refuse tools beside a format
 		b["tools"] = []any{map[string]any{"functionDeclarations": geminiFunctions(req.Tools)}}
 		if req.NoTools {
 			b["toolConfig"] = map[string]any{"functionCallingConfig": map[string]string{"mode": "NONE"}}
@@ -97,6 +97,12 @@ func geminiConfig(w *wire, req llm.Request) map[string]any {
 	}
 	if n := w.limit(req); n > 0 {
 		c["maxOutputTokens"] = n
+	}
+	if formsAlone(req) {
+		c["responseMimeType"] = "application/json"
+		if len(req.Format.Schema) > 0 {
+			c["responseJsonSchema"] = req.Format.Schema
+		}
 	}
 	if e := w.opts.Reasoning; e != "" {
 		c["thinkingConfig"] = map[string]any{"includeThoughts": e != EffortOff, "thinkingBudget": e.budget()}

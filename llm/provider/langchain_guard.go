@@ -134,7 +134,7 @@ func (a *guarded) ask() {
 			<-a.g.turns
 		}
 	}()
-	a.resp, a.err = a.g.model.GenerateContent(a.w.ctx, a.g.messages(a.req), a.options()...)
+	a.resp, a.err = a.g.model.GenerateContent(a.w.ctx, a.g.messages(toldFormat(a.req)), a.options()...)
 }
 
 // streams reports whether pieces come before the whole.

@@ -64,6 +64,9 @@ func (ollama) request(w *wire, req llm.Request) any {
 	if len(req.Tools) > 0 && !req.NoTools {
 		b["tools"] = openaiTools(req.Tools)
 	}
+	if formsAlone(req) {
+		b["format"] = ollamaFormat(req.Format)
+	}
 	options := map[string]any{}
 	if req.Temperature != nil {
 		options["temperature"] = *req.Temperature

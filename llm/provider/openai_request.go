@@ -52,6 +52,9 @@ func (o *openai) request(w *wire, req llm.Request) any {
 			b["tool_choice"] = "none"
 		}
 	}
+	if f := openaiFormat(req.Format); f != nil {
+		b["response_format"] = f
+	}
 	if req.Temperature != nil {
 		b["temperature"] = *req.Temperature
 	}

@@ -111,7 +111,7 @@ func (r *Remote) Stream(ctx context.Context, req llm.Request) iter.Seq2[llm.Chun
 		w := newWatch(ctx, r.limits.Total)
 		defer w.stop()
 		s := &stream{wire: &r.wire, w: w, yield: yield, pause: req.Pause, dec: r.proto.decoder(&r.wire)}
-		err := s.run(r.proto.request(&r.wire, begun(r.fitted(ctx, req))))
+		err := s.run(r.proto.request(&r.wire, begun(r.told(r.fitted(ctx, req)))))
 		if err == nil || errors.Is(err, errStopped) {
 			return
 		}

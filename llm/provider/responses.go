@@ -65,6 +65,9 @@ func (responses) request(w *wire, req llm.Request) any {
 			b["tool_choice"] = "none"
 		}
 	}
+	if f := responsesFormat(req.Format); f != nil {
+		b["text"] = map[string]any{"format": f}
+	}
 	if req.Temperature != nil {
 		b["temperature"] = *req.Temperature
 	}
