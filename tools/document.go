@@ -61,12 +61,15 @@ func NewDocument(raw json.RawMessage) (*Document, error) {
 
 var schemaFault = regexp.MustCompile(`at '([^']*)'`)
 
-// pointed returns the JSON Pointer that the compiler's words name, if any.
-func pointed(err error) string {
-	if m := schemaFault.FindStringSubmatch(err.Error()); m != nil {
-		return strings.TrimPrefix(m[1], "#")
+// pointed returns the longest JSON Pointer that the compiler's words name,
+// which says most.
+func pointed(err error) (deepest string) {
+	for _, m := range schemaFault.FindAllStringSubmatch(err.Error(), -1) {
+		if at := strings.TrimPrefix(m[1], "#"); len(at) > len(deepest) {
+			deepest = at
+		}
 	}
-	return ""
+	return deepest
 }
 
 // tameValue refuses what costs more to compare than to write.

@@ -21,6 +21,7 @@ func replace() map[string]func(*testing.T, Store) {
 		"only what is there":                         replaceNothing,
 		"the old answer is hidden, the question not": replaceHides,
 		"again and again shows the last":             replaceAgain,
+		"a run keeps its format":                     keepFormat,
 	}
 }
 
@@ -45,6 +46,29 @@ func replaceRun(t *testing.T, s Store) {
 		ID: "r2", Conversation: conv, Question: "q1", Replaces: "r1", Status: chat.RunAccepted, Created: start, Updated: start,
 	})
 	equal(t, "history", shown(t, s, conv), "q1 a1")
+}
+
+func keepFormat(t *testing.T, s Store) {
+	q := question("c1", "1")
+	q.Format = llm.NewFormat("list", []byte(`{"type":"array"}`), true)
+	mustAccept(t, s, q)
+	r, err := s.RunRecord(t.Context(), "r1")
+	ok(t, err)
+	want, err := q.Format.MarshalJSON()
+	ok(t, err)
+	got, err := r.Format.MarshalJSON()
+	ok(t, err)
+	equal(t, "format", string(got), string(want))
+	ok(t, s.Claimed(t.Context(), "c1", 5, "nonce"))
+	ok(t, s.Archive(t.Context(), "c1", 5, chat.Batch{
+		Messages: []llm.Message{q.Message, answer("r1", "a1", "[]")}, Run: ended("r1"),
+	}))
+	e := question("c1", "2")
+	e.Edits, e.KeepFiles = "q1", true
+	mustAccept(t, s, e)
+	r, err = s.RunRecord(t.Context(), "r2")
+	ok(t, err)
+	equal(t, "format of an edit", r.Format != nil && r.Format.Name == "list" && r.Format.Strict, true)
 }
 
 func replaceTwice(t *testing.T, s Store) {
