@@ -168,6 +168,13 @@ func goldenFiles() map[string][]goldenFold {
 		"text": {
 			fold("nothing", newScript()),
 			fold("a whole answer", begin().put(chat.Event{Type: chat.Titled, Title: "Hello"}).put(whole("m2", "Hel", "lo ", "– 你好 👋🏽")...).put(finished("r1", "success"))),
+			fold("summarised, and suggestions", begin().put(whole("m2", "Hello")...).put(finished("r1", "success")).
+				put(chat.Event{Type: chat.Summarised, MessageID: "m2", Summary: &llm.Summary{Text: "They met.", Model: "m", At: 7}},
+					chat.Event{Type: chat.Summarised, MessageID: "m9", Summary: &llm.Summary{Text: "Before the window."}},
+					chat.Event{Type: chat.Suggested, Suggestions: []string{"And then?", "Why?"}})),
+			fold("suggestions give way to a question", begin().put(whole("m2", "Hello")...).put(finished("r1", "success")).
+				put(chat.Event{Type: chat.Suggested, Suggestions: []string{"And then?"}}).
+				put(chat.Event{Type: chat.RunStarted, ThreadID: "c1", RunID: "r2"})),
 			fold("in the middle of a message", begin().put(written("m2", "Hel", "lo")...)),
 			fold("a message without text yet", begin().put(written("m2")...)),
 			fold("reasoning before the text", begin().put(thought("m2", "Let ", "me see.")...).put(whole("m3", "Yes.")...).put(finished("r1", "success"))),

@@ -84,7 +84,7 @@ func NewChain(opts ChainOptions, models ...Model) *Chain {
 
 // placeOf names who has a model, and where: "" if it does not say.
 func placeOf(m Model) string {
-	p, ok := m.(interface {
+	p, ok := Bare(m).(interface {
 		Provider() string
 		Host() string
 	})

@@ -109,6 +109,9 @@ type Details struct {
 	// Of an answer that was to have a format.
 	Format *Formatted `json:"format,omitempty"`
 
+	// Of the last message of a turn: a summary of it and all before it.
+	Summary *Summary `json:"summary,omitempty"`
+
 	// Of the last message of a run: how the run ended.
 	Status  string   `json:"status,omitempty"` // finished, cancelled, failed
 	Finish  Finish   `json:"finish,omitempty"` // why the model ended, if not because it was done
@@ -140,6 +143,15 @@ type ProviderState struct {
 	Provider string          `json:"name"`
 	Model    string          `json:"model"`
 	Blocks   json.RawMessage `json:"blocks"` // at most 256 KiB
+}
+
+// A Summary says in short what was said up to a message. A model is shown it
+// instead, once the whole would be too long.
+type Summary struct {
+	Text  string `json:"text"` // at most 6 KB
+	Model string `json:"model,omitempty"`
+	Usage *Usage `json:"usage,omitempty"`
+	At    int64  `json:"at,omitempty"` // ms since 1970
 }
 
 // A Failure says to people why a run has no whole answer.

@@ -41,6 +41,19 @@ func (in Input) Has(k PartKind) bool {
 	return k == TextPart
 }
 
+// Worded returns parts with words in the place of those that are not taken.
+func (in Input) Worded(parts []Part) (out []Part) {
+	for _, p := range parts {
+		if !in.Has(p.Kind) {
+			p = Part{Kind: TextPart, Text: p.Text}
+		}
+		if p.Kind != TextPart || p.Text != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // A Taker is a [Model] that may take more than text. Takes may ask the
 // model's server, and must return within seconds.
 type Taker interface {
@@ -49,7 +62,7 @@ type Taker interface {
 
 // InputOf returns what a model takes besides text: nothing, unless it says so.
 func InputOf(ctx context.Context, m Model) Input {
-	if t, ok := m.(Taker); ok {
+	if t, ok := Bare(m).(Taker); ok {
 		return t.Takes(ctx)
 	}
 	return Input{}

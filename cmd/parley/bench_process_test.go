@@ -124,7 +124,7 @@ func benchCommand(b *testing.B, binary string, env ...string) *exec.Cmd {
 func benchServe(b *testing.B, binary string, m *benchModel, inProcess bool) *benchHouse {
 	b.Helper()
 	h := &benchHouse{b: b, ops: benchFreeAddr(b)}
-	env := []string{"PARLEY_OPS_ADDR=" + h.ops, "PARLEY_MODEL=bench", "PARLEY_MODEL_URL=" + m.url(), "PARLEY_MODEL_KEY=none"}
+	env := []string{"PARLEY_OPS_ADDR=" + h.ops, "PARLEY_MODEL=bench", "PARLEY_MODEL_URL=" + m.url(), "PARLEY_MODEL_KEY=none", "PARLEY_TITLES=false"}
 	if !inProcess {
 		addr := benchFreeAddr(b)
 		h.redis = benchRedis(b, addr)

@@ -113,7 +113,7 @@ func (l *loadgen) ownEnv(env []string, token, ops string) (own []string) {
 	return append(own,
 		"PARLEY_DATA="+l.folder, "PARLEY_STORE="+filepath.Join(l.folder, "parley.db"), "PARLEY_REDIS="+l.o.redis,
 		"PARLEY_ADDR=127.0.0.1:0", "PARLEY_OPS_ADDR="+ops, "PARLEY_LOG=error", "PARLEY_ADMIN_TOKEN="+token,
-		"PARLEY_MODEL=bench", "PARLEY_MODEL_URL="+l.model.url(), "PARLEY_MODEL_KEY=none",
+		"PARLEY_MODEL=bench", "PARLEY_MODEL_URL="+l.model.url(), "PARLEY_MODEL_KEY=none", "PARLEY_TITLES=false",
 		fmt.Sprint("PARLEY_ANSWERS=", max(256, l.o.answers+16)),
 		fmt.Sprint("PARLEY_MAX_CONNECTIONS=", most), fmt.Sprint("PARLEY_MAX_CONNECTIONS_PER_PERSON=", min(most, maxSockets)),
 	)

@@ -30,7 +30,7 @@ func benchable(t *testing.T, model string, env ...string) (url, ops string) {
 	home := t.TempDir()
 	s, err := newLoader(append([]string{
 		"HOME=" + home, "PARLEY_DATA=" + home, "PARLEY_STORE=:memory:", "PARLEY_ADDR=127.0.0.1:0", "PARLEY_OPS_ADDR=" + ops, "PARLEY_LOG=error",
-		"PARLEY_ADMIN_TOKEN=" + testToken, "PARLEY_MODEL=bench", "PARLEY_MODEL_URL=http://" + model + "/v1",
+		"PARLEY_ADMIN_TOKEN=" + testToken, "PARLEY_MODEL=bench", "PARLEY_MODEL_URL=http://" + model + "/v1", "PARLEY_TITLES=false",
 	}, env...)).load()
 	if err != nil {
 		t.Fatal(err)

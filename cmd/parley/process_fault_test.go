@@ -212,7 +212,7 @@ func TestModelAtFault(t *testing.T) {
 
 func TestModelThatIsNotThere(t *testing.T) {
 	t.Parallel()
-	s := procServe(t, "PARLEY_MODEL=scripted", "PARLEY_MODEL_URL=http://"+procFreeAddr(t)+"/v1")
+	s := procServe(t, "PARLEY_TITLES=false", "PARLEY_MODEL=scripted", "PARLEY_MODEL_URL=http://"+procFreeAddr(t)+"/v1")
 	person := procGuest(t, s.url)
 	for i := range 2 {
 		a, status, err := person.say(t.Context(), s.url, "", fmt.Sprint(i), "Hello?", "20s")

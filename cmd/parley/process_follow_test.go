@@ -41,7 +41,7 @@ func procText(question string, words int) string {
 
 // procModelEnv has a server use a model server.
 func procModelEnv(m *llmtest.Server) []string {
-	return []string{"PARLEY_MODEL=scripted", "PARLEY_MODEL_URL=" + m.URL}
+	return []string{"PARLEY_MODEL=scripted", "PARLEY_MODEL_URL=" + m.URL, "PARLEY_TITLES=false"}
 }
 
 // procPrefix reports what is wrong with a text that should be the beginning

@@ -42,7 +42,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer closeRedis()
-	model, err := openChain(s, log)
+	model, tending, err := openChain(s, log)
 	if err != nil {
 		return err
 	}
@@ -83,6 +83,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s),
 		Pins: db, PinsMost: s.Pins, Live: book,
+		Tending: tending,
 	})
 	page, err := web.New()
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"parley/gateway"
 	"parley/gateway/access"
 	"parley/gateway/fleet"
+	"parley/gateway/run"
 	"parley/gateway/store"
 	"parley/llm"
 	"parley/llm/provider"
@@ -37,13 +38,17 @@ func newLogger(s settings, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// openChain returns the models of the settings as one that fails over.
-func openChain(s settings, log *slog.Logger) (*llm.Chain, error) {
+// openChain returns the models of the settings as one that fails over, and
+// what is done besides answering.
+func openChain(s settings, log *slog.Logger) (*llm.Chain, run.Tending, error) {
 	models, err := openModels(s)
 	if err != nil {
-		return nil, err
+		return nil, run.Tending{}, err
 	}
-	return llm.NewChain(llm.ChainOptions{Log: log}, models...), nil
+	fitted, first := fitModels(s, models)
+	chain := llm.NewChain(llm.ChainOptions{Log: log}, fitted...)
+	tending, err := openTending(s, chain, first)
+	return chain, tending, err
 }
 
 // openModels opens the models of the settings in their order.
@@ -57,13 +62,17 @@ func openModels(s settings) ([]llm.Model, error) {
 	}
 	models := []llm.Model{first}
 	for _, f := range s.ModelFallback {
-		m, err := provider.Open(f.Provider, provider.Options{BaseURL: f.URL, Key: string(f.Key), Model: f.Model, MaxTokens: s.ModelMaxTokens, Continues: slices.Contains(s.ModelContinues, f.Model)})
+		m, err := openFallback(s, f)
 		if err != nil {
 			return nil, err
 		}
 		models = append(models, m)
 	}
 	return models, nil
+}
+
+func openFallback(s settings, f fallback) (*provider.Remote, error) {
+	return provider.Open(f.Provider, provider.Options{BaseURL: f.URL, Key: string(f.Key), Model: f.Model, MaxTokens: s.ModelMaxTokens, Continues: slices.Contains(s.ModelContinues, f.Model)})
 }
 
 // openRemote opens the model that the settings name.

@@ -34,6 +34,10 @@ type settings struct {
 	ModelImages    int        // of one request
 	ModelImageSide int        // pixels
 	ModelFileText  int        // bytes of one text
+	ModelWindow    int        // tokens, 0 for what is known of the model
+	ModelSmall     fallback   // for small things; none: the models themselves
+	Titles         string     // "true" or "false"
+	Suggestions    string     // "true" or "false"
 	SystemPrompt   string
 
 	AdminToken     secret // empty: one is to be made

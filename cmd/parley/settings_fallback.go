@@ -53,8 +53,35 @@ func fallbackRow() setting {
 	}
 }
 
+// smallRow is the model for small things: a name at the first one's address,
+// or an entry like those of the models behind the first.
+func smallRow() setting {
+	return setting{
+		name: "model-small", arg: "model|provider:model[@url][#KEY]",
+		hide: hideKeys,
+		help: "A cheaper model for summaries, titles and suggestions, at the model's own address or, written as in PARLEY_MODEL_FALLBACK, elsewhere; empty for the model itself.",
+		set: func(s *settings, v string) (err error) {
+			if p, _, _ := strings.Cut(v, ":"); slices.Contains(provider.Names(), p) {
+				if s.ModelSmall, err = fallbackText(v); err != nil {
+					return fmt.Errorf("has an entry that %w", err)
+				}
+				return nil
+			}
+			if strings.ContainsFunc(v, isControl) || strings.Contains(v, "#") || strings.Contains(v, "@http") {
+				return fmt.Errorf("has an address or a key and no provider before them; the providers are %s", strings.Join(provider.Names(), ", "))
+			}
+			s.ModelSmall = fallback{Model: v}
+			return nil
+		},
+		get: func(s *settings) string { return s.ModelSmall.String() },
+	}
+}
+
 // String is the entry as it was written, which has no secret in it.
 func (f fallback) String() string {
+	if f.Provider == "" {
+		return f.Model
+	}
 	s := f.Provider + ":" + f.Model
 	if f.URL != "" {
 		s += "@" + f.URL
@@ -110,22 +137,27 @@ func isEnvName(v string) bool {
 	})
 }
 
-// fallbackKeys reads the keys of the models behind the first. Who names none
-// has the first model's, if it is the same server's.
+// fallbackKeys reads the keys of the models behind the first, and of the one
+// for small things. Who names none has the first model's, if it is the same
+// server's.
 func (l *loader) fallbackKeys(s *settings) {
 	for i := range s.ModelFallback {
-		f := &s.ModelFallback[i]
-		key, err := l.keyFrom(f.KeyFrom)
-		if err == nil {
-			key, err = keyText(key)
-		}
-		if err != nil {
-			l.fail("PARLEY_MODEL_FALLBACK", "the key of %s:%s: %s %v", f.Provider, f.Model, f.KeyFrom, err)
-			continue
-		}
-		if f.Key = secret(key); f.KeyFrom == "" && s.sameServer(*f) {
-			f.Key = s.ModelKey
-		}
+		l.fallbackKey(s, "PARLEY_MODEL_FALLBACK", &s.ModelFallback[i])
+	}
+	l.fallbackKey(s, "PARLEY_MODEL_SMALL", &s.ModelSmall)
+}
+
+func (l *loader) fallbackKey(s *settings, of string, f *fallback) {
+	key, err := l.keyFrom(f.KeyFrom)
+	if err == nil {
+		key, err = keyText(key)
+	}
+	if err != nil {
+		l.fail(of, "the key of %s:%s: %s %v", f.Provider, f.Model, f.KeyFrom, err)
+		return
+	}
+	if f.Key = secret(key); f.KeyFrom == "" && s.sameServer(*f) {
+		f.Key = s.ModelKey
 	}
 }
 

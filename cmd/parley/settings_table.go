@@ -133,6 +133,13 @@ func modelRows() []setting {
 			func(s *settings) *int { return &s.ModelFileBytes }),
 		number("model-file-text", "bytes", "262144", "Longest text file that the model reads, of all together twice that; others are named.", 0, 16<<20,
 			func(s *settings) *int { return &s.ModelFileText }),
+		number("model-window", "n", "0", "Tokens that the model reads at once, its answer included; longer conversations are shortened to fit. 0 goes by the model's name, 32000 for one that is not known.", 0, 1<<24,
+			func(s *settings) *int { return &s.ModelWindow }),
+		smallRow(),
+		text("titles", "true|false", "true", "Whether the model gives conversations their titles, after the first answer.",
+			func(s *settings) *string { return &s.Titles }, oneOf("true", "false")),
+		text("suggestions", "true|false", "false", "Whether the model suggests what could be asked next, after each answer.",
+			func(s *settings) *string { return &s.Suggestions }, oneOf("true", "false")),
 		text("system-prompt", "text", "", "Instructions that the model is given before every conversation.",
 			func(s *settings) *string { return &s.SystemPrompt }, anyText),
 	})

@@ -37,8 +37,10 @@ const (
 	RunTakenOver    Type = "conversation.takeover"   // a run goes on, by another writer or, in the same try, by another model; what was open is rolled back
 	RunContinued    Type = "conversation.continued"  // a run goes on by another writer, behind what is open; who does not know it has lost nothing
 	Titled          Type = "conversation.titled"
-	AskAnswered     Type = "conversation.answered" // what became of an interrupt
-	Pinned          Type = "conversation.pinned"   // which feeds are pinned now, all of them
+	Pinned          Type = "conversation.pinned"     // which feeds are pinned now, all of them
+	AskAnswered     Type = "conversation.answered"   // what became of an interrupt
+	Summarised      Type = "conversation.summarised" // all up to a message
+	Suggested       Type = "conversation.suggested"  // what could be asked next
 )
 
 // An Event is one thing that happened in a conversation. Its JSON form is an
@@ -74,6 +76,9 @@ type Event struct {
 	Pins  []string     `json:"pins,omitempty"` // of conversation.pinned
 
 	Answered *llm.Answered `json:"answered,omitempty"` // of conversation.answered, with ToolCallID
+
+	Summary     *llm.Summary `json:"summary,omitempty"`     // of conversation.summarised, with MessageID
+	Suggestions []string     `json:"suggestions,omitempty"` // of conversation.suggested
 
 	Metadata *llm.Metadata `json:"metadata,omitempty"`
 }

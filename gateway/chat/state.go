@@ -24,6 +24,8 @@ type State struct {
 
 	Interrupts []Interrupt `json:"interrupts,omitempty"` // what the run waits for
 
+	Suggestions []string `json:"suggestions,omitempty"` // what could be asked next; until something is
+
 	writing map[string]*strings.Builder // content of open messages; Content holds it once closed
 }
 
@@ -84,6 +86,12 @@ func (s *State) Apply(e Entry) {
 		s.Title = ev.Title
 	case Pinned:
 		s.Pins = ev.Pins
+	case Summarised:
+		if m := s.find(ev.MessageID); m != nil {
+			details(&m.Metadata).Summary = ev.Summary
+		}
+	case Suggested:
+		s.Suggestions = slices.Clone(ev.Suggestions)
 	case RunStarted, RunTakenOver, RunContinued, RunFinished, RunError:
 		s.applyRun(e)
 	case TextStart, ReasoningStart:
@@ -166,7 +174,7 @@ func (s *State) interrupt(e Entry) {
 // start begins a run, or has one go on that waited. The answer that it
 // replaces disappears.
 func (s *State) start(e Entry) {
-	s.Interrupts = nil
+	s.Interrupts, s.Suggestions = nil, nil
 	s.Run = &Run{ID: e.Ev.RunID, Status: RunRunning, Try: max(e.Try, 1), Started: e.TS}
 	m := e.Ev.Metadata
 	if m == nil {
@@ -330,6 +338,7 @@ func (s *State) Clone() State {
 	}
 	c.Queued, c.Open, c.Interrupts = slices.Clone(s.Queued), slices.Clone(s.Open), slices.Clone(s.Interrupts)
 	c.Pins = slices.Clone(s.Pins)
+	c.Suggestions = slices.Clone(s.Suggestions)
 	if s.Run != nil {
 		r := *s.Run
 		c.Run = &r

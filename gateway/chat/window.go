@@ -43,6 +43,9 @@ func messageSize(m llm.Message) int {
 		if p := m.Metadata.Parley.Provider; p != nil {
 			n += len(p.Blocks)
 		}
+		if sum := m.Metadata.Parley.Summary; sum != nil {
+			n += len(sum.Text)
+		}
 		for _, src := range m.Metadata.Parley.Sources {
 			n += len(src.Text) + 100
 		}

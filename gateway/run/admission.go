@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"parley/gateway/chat"
@@ -177,9 +178,8 @@ func (r *Runner) fill(work context.Context) {
 		}
 		r.slots <- struct{}{}
 		r.wg.Go(func() {
-			began := false
-			defer func() { r.free(f.Conversation, began) }()
-			began = r.admit(work, f)
+			s := &stay{r: r, conversation: f.Conversation}
+			s.leave(r.admit(work, f, s))
 		})
 	}
 }
@@ -190,6 +190,28 @@ const (
 	failsMost  = 8
 	probeEvery = 500 * time.Millisecond
 )
+
+// A stay is what a conversation has of this replica and its owner while it is
+// answered: a slot, and their seats. leave gives them back, once: before the
+// lease is, if something is left to do that nobody is to wait for.
+type stay struct {
+	r            *Runner
+	conversation string
+	give         giver // nil before there are seats
+	left         sync.Once
+}
+
+// leave says too whether the conversation could be claimed.
+func (s *stay) leave(began bool) {
+	s.left.Do(func() {
+		if s.give != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			s.give(ctx, began)
+		}
+		s.r.free(s.conversation, began)
+	})
+}
 
 func (r *Runner) free(conv string, began bool) {
 	r.line.free(conv, began)
@@ -202,7 +224,7 @@ func (r *Runner) free(conv string, began bool) {
 
 // admit claims a conversation and answers it, if its owner and their tenant
 // have a seat for it.
-func (r *Runner) admit(work context.Context, f found) (began bool) {
+func (r *Runner) admit(work context.Context, f found, s *stay) (began bool) {
 	if work.Err() != nil {
 		return false
 	}
@@ -210,11 +232,8 @@ func (r *Runner) admit(work context.Context, f found) (began bool) {
 	if !ok {
 		return false
 	}
-	began = r.serve(work, f.Conversation)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(work), time.Second)
-	defer cancel()
-	give(ctx, began)
-	return began
+	s.give = give
+	return r.serve(work, s)
 }
 
 // A giver gives a seat back, see [Seats].
@@ -257,11 +276,12 @@ func (r *Runner) take(ctx context.Context, who, conv string, most int) (give giv
 
 // serve claims a conversation and answers it, and reports whether it could be
 // claimed.
-func (r *Runner) serve(work context.Context, conv string) (began bool) {
+func (r *Runner) serve(work context.Context, stay *stay) (began bool) {
 	// A claim that has begun is carried through, also when this replica shuts
 	// down meanwhile: half of it would keep the conversation waiting for a ttl.
 	ctx, done := context.WithTimeout(context.WithoutCancel(work), r.o.Drain)
 	defer done()
+	conv := stay.conversation
 	lease, err := r.queue.Claim(ctx, conv)
 	if err != nil {
 		r.fails.Add(1)
@@ -272,7 +292,7 @@ func (r *Runner) serve(work context.Context, conv string) (began bool) {
 	if lease == nil {
 		return false
 	}
-	s := newSession(r, lease)
+	s := newSession(r, lease, func() { stay.leave(true) })
 	if err := s.serve(work); err != nil && !errors.Is(err, chat.ErrFenced) && !errors.Is(err, errDrain) {
 		r.log.Error("conversation", "id", conv, "error", err)
 	}

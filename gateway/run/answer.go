@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,7 @@ func (s *session) answer(ctx context.Context, q chat.Question) error {
 	if err := a.resume(ctx); err != nil {
 		return err
 	}
+	a.measure()
 	return s.lease.Flush(ctx)
 }
 
@@ -314,7 +316,9 @@ func (a *answer) messages(ctx context.Context) ([]llm.Message, error) {
 	if i := slices.IndexFunc(older, func(m llm.Message) bool { return m.ID == a.it.Message.ID }); i >= 0 {
 		older = older[:i]
 	}
-	return upTo(append(older, a.whole(st.Messages)...), a.it), nil
+	msgs := upTo(append(older, a.whole(st.Messages)...), a.it)
+	at := slices.IndexFunc(msgs, func(m llm.Message) bool { return m.ID == a.it.Message.ID })
+	return anchored(msgs, at-a.r.o.History), nil
 }
 
 // whole leaves out the message in whose midst the run goes on.
@@ -324,6 +328,36 @@ func (a *answer) whole(msgs []llm.Message) []llm.Message {
 	}
 	return slices.DeleteFunc(slices.Clone(msgs), func(m llm.Message) bool { return m.ID == a.partial.ID })
 }
+
+// anchored leaves out messages before the one at from, if that is not the
+// first, and those up to the next question that is an anchor. Which questions
+// are, their ids say: so what is left begins with the same message for many
+// questions, whoever reads it and however much.
+func anchored(msgs []llm.Message, from int) []llm.Message {
+	if from <= 0 || llm.Summarised(msgs) >= 0 { // what is shown begins with the summary
+		return msgs
+	}
+	first := from
+	for i := from; i < min(from+anchorReach, len(msgs)); i++ {
+		if msgs[i].Role != llm.User {
+			continue
+		}
+		if crc32.ChecksumIEEE([]byte(msgs[i].ID))%anchorEvery == 0 {
+			return msgs[i:]
+		}
+		if msgs[first].Role != llm.User {
+			first = i
+		}
+	}
+	return msgs[first:]
+}
+
+// Of so many questions about one is an anchor, and it is looked for among so
+// many messages.
+const (
+	anchorEvery = 8
+	anchorReach = 200
+)
 
 // upTo leaves out what was said after the question that is answered, but for
 // the answer so far.

@@ -56,6 +56,11 @@ type Answers interface {
 	Guard(ctx context.Context, run, call, by string) (first bool, err error)
 	// Asks returns all that a run has asked people, in that order.
 	Asks(ctx context.Context, run string) ([]chat.Ask, error)
+	// Conversation returns a conversation.
+	Conversation(ctx context.Context, conv string) (chat.Conversation, error)
+	// Retitle gives a conversation another title in the place of the one named,
+	// unless it has yet another.
+	Retitle(ctx context.Context, conv string, generation uint64, from, to string) error
 	// Allowed returns the approval of a tool in a conversation, if it has one
 	// of its own there.
 	Allowed(ctx context.Context, conv, tool string) (tools.Approval, error)
@@ -74,7 +79,7 @@ type Options struct {
 	Reconcile time.Duration // how often the store is asked what Redis has forgotten: 30 s
 	MaxTries  int           // attempts at a run before it ends as interrupted: 5
 	MaxRun    time.Duration // of one attempt at a run: 10 min
-	History   int           // earlier messages that a model is shown: 100
+	History   int           // earlier messages that are read for a model, of which it is shown what fits: 400
 	Drain     time.Duration // for handing runs over: 10 s
 	Offered   int           // tools that a model is offered, the best of those that there are: 40; negative: all
 	Approval  time.Duration // for which people are waited for: 24 h
@@ -90,6 +95,7 @@ type Options struct {
 	Seats     Seats                    // where those are counted; nil: each replica counts for itself
 	Files     Files                    // what is attached to messages; nil: it is only named
 	Shown     Shown                    // how much a model is shown of it
+	Tending   Tending                  // what is done for a conversation once it is answered
 	Short     func() bool              // there is no memory for another answer; nil: never
 }
 
@@ -102,7 +108,7 @@ func (o Options) withDefaults() Options {
 	o.Reconcile = or(o.Reconcile, 30*time.Second)
 	o.MaxTries = or(o.MaxTries, 5)
 	o.MaxRun = or(o.MaxRun, 10*time.Minute)
-	o.History = or(o.History, 100)
+	o.History = or(o.History, 400)
 	o.Drain = or(o.Drain, 10*time.Second)
 	if o.Offered == 0 {
 		o.Offered = 40
@@ -110,7 +116,7 @@ func (o Options) withDefaults() Options {
 	o.Approval = or(o.Approval, 24*time.Hour)
 	o.Hold = or(o.Hold, 3*time.Second)
 	o.PinsMost = or(o.PinsMost, 4)
-	o.Shown = o.Shown.withDefaults()
+	o.Shown, o.Tending = o.Shown.withDefaults(), o.Tending.withDefaults()
 	if o.PerPerson == 0 {
 		o.PerPerson = 3
 	}
@@ -154,6 +160,8 @@ type Runner struct {
 	pictures *picture.Shop
 	held     *semaphore.Weighted // bytes of files that answers hold
 
+	tendings chan struct{} // 1 slot for each conversation that is tended
+
 	wg sync.WaitGroup // sessions
 }
 
@@ -162,7 +170,7 @@ func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answ
 	o = o.withDefaults()
 	return &Runner{
 		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
-		slots: make(chan struct{}, o.Answers), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
+		slots: make(chan struct{}, o.Answers), tendings: make(chan struct{}, o.Tending.AtOnce), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
 		line: newLine(limits{o.most, o.mostOf}), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
 		pictures: picture.New(picture.Options{Side: o.Shown.Side}), held: semaphore.NewWeighted(o.Shown.Held),
 	}

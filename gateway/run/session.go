@@ -14,6 +14,9 @@ import (
 type session struct {
 	r     *Runner
 	lease *chat.Lease
+	leave func() // gives back what answering needs, see [stay]
+
+	short bool // what was answered last leaves nothing to summarise; owned by serve
 
 	looking chan struct{} // 1 slot, held by whoever looks into the inbox
 
@@ -25,18 +28,19 @@ type session struct {
 	stopped map[string]bool // runs that somebody cancelled
 	current string          // run that is being answered
 	cancel  context.CancelCauseFunc
+	untend  context.CancelFunc // ends what is done once all is answered; nil for nothing
 }
 
 // errYield ends a session that has answered a question and has more: somebody
-// else's turn comes first.
+// else's turn comes first, or has come.
 var errYield = errors.New("run: somebody else's turn")
 
 // errCancelled is the cause of the end of a run that somebody stopped.
 var errCancelled = errors.New("run: cancelled")
 
-func newSession(r *Runner, lease *chat.Lease) *session {
+func newSession(r *Runner, lease *chat.Lease, leave func()) *session {
 	return &session{
-		r: r, lease: lease, looking: make(chan struct{}, 1),
+		r: r, lease: lease, leave: leave, looking: make(chan struct{}, 1),
 		seen: map[string]bool{}, settled: map[string]bool{}, stopped: map[string]bool{},
 	}
 }
@@ -97,8 +101,12 @@ func (s *session) loop(ctx context.Context) error {
 		if err := s.patiently(ctx, s.look); err != nil {
 			return err
 		}
+		left := s.tend(ctx, seen)
 		if released, err := s.lease.Release(ctx); err != nil || released {
 			return err
+		}
+		if left {
+			return errYield
 		}
 	}
 }
@@ -217,6 +225,9 @@ func (s *session) notice(it chat.Item) (settled bool) {
 		return s.settled[it.ID]
 	}
 	s.seen[it.ID] = true
+	if s.untend != nil {
+		s.untend()
+	}
 	switch it.Kind {
 	case chat.Cancel:
 		s.stopped[it.Run] = true

@@ -136,6 +136,15 @@ func (a *archive) title(ctx context.Context, title string) error {
 	return a.exec(ctx, `UPDATE conversations SET title = $2 WHERE id = $1 AND title = ''`, a.conv, title)
 }
 
+// Retitle gives a conversation another title in the place of the one named. If
+// it has yet another, which a person may have given it, nothing changes. If
+// generation has passed, the error is [chat.ErrFenced].
+func (db *DB) Retitle(ctx context.Context, conv string, generation uint64, from, to string) error {
+	res, err := db.exec(ctx, `UPDATE conversations SET title = CASE WHEN title = $3 THEN $4 ELSE title END
+		WHERE id = $1 AND generation = $2`, conv, int64(generation), from, to)
+	return wrap("retitle "+conv, oneRow(res, err, chat.ErrFenced))
+}
+
 // run stores how far a run is.
 func (a *archive) run(ctx context.Context, r *chat.RunRecord) error {
 	if r == nil {

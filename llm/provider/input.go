@@ -125,19 +125,7 @@ func (r *Remote) fitted(ctx context.Context, req llm.Request) llm.Request {
 	in := r.Takes(ctx)
 	req.Messages = slices.Clone(req.Messages)
 	for i := range req.Messages {
-		req.Messages[i].Parts = fittedParts(req.Messages[i].Parts, in)
+		req.Messages[i].Parts = in.Worded(req.Messages[i].Parts)
 	}
 	return req
-}
-
-func fittedParts(parts []llm.Part, in llm.Input) (out []llm.Part) {
-	for _, p := range parts {
-		if !in.Has(p.Kind) {
-			p = llm.Part{Kind: llm.TextPart, Text: p.Text}
-		}
-		if p.Kind != llm.TextPart || p.Text != "" {
-			out = append(out, p)
-		}
-	}
-	return out
 }

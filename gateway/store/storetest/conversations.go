@@ -31,6 +31,7 @@ func conversations() map[string]func(*testing.T, Store) {
 		"pages hold under inserts and activity":      pageConversations,
 		"a strange cursor is refused":                strangeCursor,
 		"renaming does not move it":                  renameConversation,
+		"a better title, unless it was renamed":      retitle,
 		"deleting removes everything":                deleteConversation,
 		"a deleted one does not come back":           deleteForGood,
 		"names and titles may be in any script":      scripts,
@@ -352,4 +353,23 @@ func defaultPage(t *testing.T, s Store) {
 			t.Errorf("limit %d gives %d, next %q", limit, len(cs), next)
 		}
 	}
+}
+
+// A title gives way to a better one only if nobody has changed it.
+func retitle(t *testing.T, s Store) {
+	create(t, s, 1)
+	ok(t, s.Claimed(t.Context(), "c00", 5, "n"))
+	is := func(want string) {
+		t.Helper()
+		c, err := s.Conversation(t.Context(), "c00")
+		ok(t, err)
+		equal(t, "title", c.Title, want)
+	}
+	old := conversation(0).Title
+	fails(t, s.Retitle(t.Context(), "c00", 4, old, "of a zombie"), chat.ErrFenced)
+	is(old)
+	ok(t, s.Retitle(t.Context(), "c00", 5, old, "better"))
+	ok(t, s.Retitle(t.Context(), "c00", 5, old, "once more"))
+	is("better")
+	fails(t, s.Retitle(t.Context(), "c9", 5, old, "x"), chat.ErrFenced)
 }

@@ -27,6 +27,7 @@ type Store interface {
 	Conversation(ctx context.Context, id string) (chat.Conversation, error)
 	Conversations(ctx context.Context, owner, after string, limit int) ([]chat.Conversation, string, error)
 	RenameConversation(ctx context.Context, id, title string) error
+	Retitle(ctx context.Context, conv string, generation uint64, from, to string) error
 	DeleteConversation(ctx context.Context, id string) error
 	Owners(ctx context.Context, convs []string) (map[string]string, error)
 

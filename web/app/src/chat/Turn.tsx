@@ -3,6 +3,7 @@ import { useMemo } from 'preact/hooks'
 import { fresh, regenerate, source } from './app-state'
 import { Markdown } from './Markdown'
 import { Question } from './Question'
+import { Suggestions, Summary } from './Mark'
 import { ToolGroup } from './ToolCard'
 import type { ConvView, Part, Turn as TurnData } from './view'
 import { citedIn } from '../core/mdstream'
@@ -19,6 +20,8 @@ export function Turn({ view, id }: { view: ConvView; id: string }) {
     <section class={'turn' + (tall ? ' tall' : '')}>
       {asked && <Question m={asked} newest={t.newest} />}
       {(t.parts.length > 0 || t.running || t.waiting || t.last) && <Answer view={view} t={t} />}
+      {t.newest && !t.running && <Suggestions view={view} />}
+      {t.summary && <Summary view={view} id={t.summary} />}
     </section>
   )
 }

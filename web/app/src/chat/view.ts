@@ -22,6 +22,7 @@ export interface Turn {
   waiting: boolean // for a person
   tries: number
   newest: boolean
+  summary: string // the message with a summary of all up to it, empty for none
 }
 
 export class ConvView {
@@ -29,6 +30,7 @@ export class ConvView {
   readonly turns = signal<string[]>([])
   readonly queued = signal<Message[]>([])
   readonly interrupts = signal<Interrupt[]>([])
+  readonly suggestions = signal<string[]>([])
   readonly sources = new Map<string, Source>()
   private drawn: Message[] = []
   private run: State['run']
@@ -80,6 +82,7 @@ export class ConvView {
       this.run = state.run
       if (this.queued.peek() !== (state.queued ?? none)) this.queued.value = state.queued ?? none
       if (this.interrupts.peek() !== (state.interrupts ?? nothing)) this.interrupts.value = state.interrupts ?? nothing
+      if (this.suggestions.peek() !== (state.suggestions ?? nothingMore)) this.suggestions.value = state.suggestions ?? nothingMore
       if (!grown) return
       const turns = turnsOf(state, this.conv.tries)
       for (const t of turns) this.setTurn(t)
@@ -103,6 +106,7 @@ export class ConvView {
 
 const none: Message[] = []
 const nothing: Interrupt[] = []
+const nothingMore: string[] = []
 
 /** Whether a message only got more text, which changes no turn. */
 function onlyLonger(a: Message, b: Message): boolean {
@@ -119,6 +123,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
     let t = turns[turns.length - 1]
     if (m.role === 'user' || !t) turns.push((t = newTurn(m)))
     if (m.role === 'user') continue
+    if (m.metadata?.parley.summary) t.summary = m.id
     t.run = runOf(m) || t.run
     addParts(t, m, results)
     if (m.role === 'assistant' && m.metadata?.parley.status) t.last = m.id
@@ -132,7 +137,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
 
 function newTurn(m: Message): Turn {
   const question = m.role === 'user' ? m.id : ''
-  return { key: m.id, question, run: '', parts: [], last: '', running: false, waiting: false, tries: 1, newest: false }
+  return { key: m.id, question, run: '', parts: [], last: '', running: false, waiting: false, tries: 1, newest: false, summary: '' }
 }
 
 function addParts(t: Turn, m: Message, results: Map<string, string>): void {

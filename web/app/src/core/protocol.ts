@@ -68,7 +68,15 @@ export interface Interrupt {
   metadata?: { parley: { tool?: string; method?: string; host?: string; url?: string } }
 }
 
+/** What was said up to a message, in short: the model is shown it instead. */
+export interface Summary {
+  text: string
+  model?: string
+  at?: number
+}
+
 export interface Details {
+  summary?: Summary
   run?: string
   at?: number
   clientId?: string
@@ -138,6 +146,7 @@ export interface State {
   title?: string
   pins?: string[] // feeds, by name
   interrupts?: Interrupt[] // what the run waits for
+  suggestions?: string[] // what could be asked next
 }
 
 export interface Event {
@@ -161,6 +170,8 @@ export interface Event {
   try?: number
   title?: string
   pins?: string[]
+  summary?: Summary
+  suggestions?: string[]
   metadata?: Metadata
 }
 

@@ -2,7 +2,7 @@
 // gateway/chat/state.go does, so that every tab shows what the server knows.
 // Messages are replaced, never changed in place: who draws compares identity.
 
-import type { Details, Entry, Message, Run, State } from './protocol'
+import type { Details, Entry, Message, Run, State, Summary } from './protocol'
 import { applyTool } from './storetool'
 
 export function emptyState(): State {
@@ -36,6 +36,12 @@ export function apply(s: State, e: Entry): void {
       break
     case 'conversation.pinned':
       s.pins = ev.pins
+      break
+    case 'conversation.summarised':
+      summarised(s, ev.messageId ?? '', ev.summary)
+      break
+    case 'conversation.suggested':
+      s.suggestions = dropEmpty(ev.suggestions)
       break
     case 'RUN_STARTED':
       start(s, e)
@@ -99,6 +105,14 @@ function replace(s: State, by: State): void {
   s.title = by.title
   s.pins = by.pins
   s.interrupts = by.interrupts
+  s.suggestions = by.suggestions
+}
+
+/** Notes what was said up to a message, in short. One that is not here lies before the window. */
+function summarised(s: State, id: string, summary: Summary | undefined): void {
+  const i = place(s, id)
+  const m = s.messages[i]
+  if (m && summary) s.messages[i] = { ...m, metadata: { parley: { ...m.metadata?.parley, summary } } }
 }
 
 function said(s: State, m: Message): void {
@@ -132,6 +146,7 @@ function latest(s: State, e: Entry): Omit<Run, 'status'> {
 /** Begins a run, or has one go on that waited. The answer that it replaces disappears. */
 function start(s: State, e: Entry): void {
   s.interrupts = undefined
+  s.suggestions = undefined
   s.run = { id: e.ev.runId ?? '', status: 'running', try: Math.max(e.try ?? 0, 1), started: e.ts || undefined }
   const d = e.ev.metadata?.parley
   if (!d) return
