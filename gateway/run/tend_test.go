@@ -111,24 +111,68 @@ func TestWhatAPersonNamedKeepsItsName(t *testing.T) {
 	})
 }
 
+// soon fails if a question is not answered at once.
+func (w *world) soon(r *run.Runner, owner, conv, text string) {
+	w.t.Helper()
+	q := ask(conv, text)
+	q.Owner = owner
+	from := time.Now()
+	q, err := r.Say(w.t.Context(), q)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if w.ended(q.Run); time.Since(from) > 2*time.Second {
+		w.t.Errorf("the answer to %s took %v", text, time.Since(from))
+	}
+}
+
 func TestNobodyWaitsForATitle(t *testing.T) {
-	c := &keeper{delay: 40 * time.Second}
+	limits := map[string]run.Options{
+		"of the replica's slots": {Answers: 1, PerPerson: -1},
+		"of a person's seats":    {PerPerson: 1},
+		"of both":                {Answers: 1, PerPerson: 1},
+	}
+	for name, o := range limits {
+		t.Run(name, func(t *testing.T) {
+			c := &keeper{delay: 24 * time.Hour}
+			tended(t, c, 32_000, func(t *testing.T, w *world) {
+				o.Tending = w.Run.Tending
+				o.Tending.Time = 24 * time.Hour
+				w.Run = o
+				r := w.Start()
+				for i := range 3 {
+					w.soon(r.Runner, "owner", fmt.Sprint("conv", i), fmt.Sprint("question ", i))
+					gatewaytest.Eventually(t, 10*time.Second, "a title is asked for", func() bool { return c.count("title") == i+1 })
+				}
+				w.soon(r.Runner, "other", "theirs", "somebody else's")
+				for i := range 3 {
+					w.soon(r.Runner, "owner", fmt.Sprint("conv", i), fmt.Sprint("once more ", i))
+				}
+				gatewaytest.Eventually(t, 10*time.Second, "no slot is held", func() bool { return r.Runner.Running() == 0 })
+				from := time.Now()
+				if r.Drain(); time.Since(from) > 2*time.Second {
+					t.Errorf("the replica drained for %v", time.Since(from))
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsTendedIsBounded(t *testing.T) {
+	c := &keeper{delay: 10 * time.Second}
 	tended(t, c, 32_000, func(t *testing.T, w *world) {
-		w.Run.Answers = 1
+		w.Run.Tending.AtOnce, w.Run.Tending.Suggestions = 1, false
 		r := w.Start()
-		for i := range 4 {
-			conv, from := fmt.Sprint("conv", i%2), time.Now()
-			qq := ask(conv, fmt.Sprint("question ", i))
-			qq.Owner = fmt.Sprint("owner", i%2)
-			q, err := r.Runner.Say(t.Context(), qq)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.ended(q.Run)
-			if took := time.Since(from); took > 5*time.Second {
-				t.Errorf("the answer to question %d took %v", i, took)
-			}
-			gatewaytest.Eventually(t, 10*time.Second, "something is asked for", func() bool { return c.count("title")+c.count("suggestions") > i })
+		w.soon(r.Runner, "owner", "conv1", "one")
+		gatewaytest.Eventually(t, 5*time.Second, "a title is asked for", func() bool { return c.count("title") == 1 })
+		w.soon(r.Runner, "owner", "conv2", "two")
+		gatewaytest.Eventually(t, 5*time.Second, "the other is given back", func() bool { return !r.Queue.Holds("conv2") })
+		if n := c.count("title"); n != 1 {
+			t.Errorf("%d titles are asked for at once", n)
+		}
+		gatewaytest.Eventually(t, 30*time.Second, "the first has its title", func() bool { return w.title("conv1") == "Why bread rises" })
+		if got := w.title("conv2"); got != "Two" {
+			t.Errorf("the other is called %q", got)
 		}
 	})
 }
