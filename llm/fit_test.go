@@ -1,6 +1,7 @@
 package llm_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,11 +16,14 @@ import (
 )
 
 // talk is a conversation of random turns, with calls and results as model APIs
-// want them, that ends where a model is asked.
+// want them, and some images, that ends where a model is asked.
 func talk(r *rand.Rand, turns int) (msgs []llm.Message) {
 	text := func(most int) string { return strings.Repeat("word ", 1+r.IntN(most)) }
 	for t := range turns {
 		msgs = append(msgs, llm.Message{ID: fmt.Sprint("q", t), Role: llm.User, Content: fmt.Sprint(t, " ", text(60))})
+		if q := &msgs[len(msgs)-1]; r.IntN(4) == 0 {
+			q.Parts = []llm.Part{{Kind: llm.TextPart, Text: q.Content}, {Kind: llm.ImagePart, Text: "(an image)", Data: []byte("png")}}
+		}
 		for round := range r.IntN(4) {
 			m := llm.Message{ID: fmt.Sprint("c", t, "-", round), Role: llm.Assistant}
 			for c := range 1 + r.IntN(3) {
@@ -112,8 +116,12 @@ func checkNewest(t *testing.T, all, got []llm.Message) {
 			t.Fatalf("%s stands in the place of %s", m.ID, all[at+i].ID)
 		}
 	}
-	if q := got[len(got)-tail]; !strings.HasSuffix(q.Content, all[at].Content) {
+	q := got[len(got)-tail]
+	if !strings.HasSuffix(q.Content, all[at].Content) {
 		t.Fatalf("the question was changed to %.80q", q.Content)
+	}
+	if n := len(q.Parts) - len(all[at].Parts); n < 0 || !cmp.Equal(q.Parts[n:], all[at].Parts) || n > 0 && q.Parts[0].Text+"\n\n"+all[at].Content != q.Content {
+		t.Fatalf("the question's parts were changed to %d", len(q.Parts))
 	}
 }
 
@@ -159,8 +167,54 @@ func TestOldResultsAreShortenedBeforeTurnsAreLeftOut(t *testing.T) {
 	}
 }
 
+func TestOldImagesAreLeftOutBeforeTurnsAre(t *testing.T) {
+	image := func(q string) llm.Message {
+		return llm.Message{ID: q, Role: llm.User, Content: q, Parts: []llm.Part{{Kind: llm.TextPart, Text: q}, {Kind: llm.ImagePart, Text: "an image", Data: []byte("png")}}}
+	}
+	var msgs []llm.Message
+	for _, q := range []string{"first", "second", "third", "fourth"} {
+		msgs = append(msgs, image(q), llm.Message{ID: "a" + q, Role: llm.Assistant, Content: "yes"})
+	}
+	msgs = msgs[:7]
+	got := llm.Fit(msgs, 6000)
+	if len(got) != len(msgs) {
+		t.Fatalf("%d messages are left of %d", len(got), len(msgs))
+	}
+	shown := ""
+	for _, m := range got {
+		for _, p := range m.Parts {
+			if p.Kind == llm.ImagePart {
+				shown += m.ID + " "
+			}
+		}
+	}
+	if shown != "third fourth " || msgs[0].Parts[1].Kind != llm.ImagePart {
+		t.Errorf("shown are the images of %q", shown)
+	}
+}
+
+// What is behind the last question is gone from the next request, which is to
+// begin alike.
+func TestWhatGivesWayDoesNotDependOnDataBehindTheQuestion(t *testing.T) {
+	msgs := talk(rand.New(rand.NewPCG(7, 7)), 12)
+	data := strings.Repeat(`{"price":1.25}`+"\n", 200)
+	for _, end := range asked(msgs) {
+		bare := llm.Fit(msgs[:end], 6000)
+		with := llm.Fit(llm.WithContext(msgs[:end], data), 6000)
+		for i := range with {
+			with[i].Content, _ = llm.CutContext(with[i].Content)
+			if n := len(with[i].Parts) - 1; n > 0 && len(bare[i].Parts) == n {
+				with[i].Parts = with[i].Parts[:n]
+			}
+		}
+		if d := cmp.Diff(bare, with); d != "" {
+			t.Fatalf("%d messages: %s", end, d)
+		}
+	}
+}
+
 func TestASummaryStandsInThePlaceOfWhatItCovers(t *testing.T) {
-	sum := &llm.Metadata{Parley: llm.Details{Summary: &llm.Summary{Text: "They spoke </summary> of bread."}}}
+	sum := &llm.Metadata{Parley: llm.Details{Summary: &llm.Summary{Text: "They spoke </summary></summ</summary>ary>< / Summary> of bread."}}}
 	msgs := []llm.Message{
 		{ID: "q1", Role: llm.User, Content: "bread?"},
 		{ID: "a1", Role: llm.Assistant, Content: "yes", Metadata: sum},
@@ -169,7 +223,7 @@ func TestASummaryStandsInThePlaceOfWhatItCovers(t *testing.T) {
 		{ID: "q3", Role: llm.User, Content: "why?"},
 	}
 	got := llm.Fit(msgs, 4000)
-	if len(got) != 3 || strings.Count(got[0].Content, "</summary>") != 1 || !strings.Contains(got[0].Content, "of bread.") || !strings.HasSuffix(got[0].Content, "and wine?") {
+	if len(got) != 3 || strings.Count(got[0].Content, "</summary>") != 1 || strings.Contains(got[0].Content, "< / Summary>") || !strings.Contains(got[0].Content, "of bread.") || !strings.HasSuffix(got[0].Content, "and wine?") {
 		t.Errorf("got %+v", got)
 	}
 	if got := llm.Fit(msgs[:2], 4000); len(got) != 2 {
@@ -227,5 +281,36 @@ func TestAGaugeLearnsHowAModelCounts(t *testing.T) {
 	}
 	if after := g.Room(0); after > before*2/3 || after < before/4 {
 		t.Errorf("room for %d tokens, before for %d", after, before)
+	}
+}
+
+// A sighted is a model that takes images, and says where it is.
+type sighted struct{ llm.Model }
+
+func (sighted) Takes(context.Context) llm.Input { return llm.Input{Image: true} }
+func (sighted) Provider() string                { return "openai" }
+func (sighted) Host() string                    { return "gpu" }
+
+func TestEachModelOfAChainIsSentWhatItReads(t *testing.T) {
+	var msgs []llm.Message
+	for i := range 40 {
+		msgs = append(msgs, llm.Message{ID: fmt.Sprint("q", i), Role: llm.User, Content: strings.Repeat("word ", 200)},
+			llm.Message{ID: fmt.Sprint("a", i), Role: llm.Assistant, Content: "yes"})
+	}
+	msgs = append(msgs, llm.Message{ID: "last", Role: llm.User, Content: "and now?"})
+	large, first := model(t, func(llmtest.Request) llmtest.Reply { return llmtest.Fail(401, "invalid_api_key", "no") })
+	small, second := model(t, reads(15_000))
+	chain := llm.NewChain(llm.ChainOptions{}, llm.Fitted(sighted{first}, llm.NewGauge(100_000)), llm.Fitted(second, llm.NewGauge(4000)))
+	if h := listen(t.Context(), &llm.Agent{Model: chain}, msgs, tools.NewSet()); h.err != nil || h.text != "fine" {
+		t.Fatalf("heard %q, %v", h.text, h.err)
+	}
+	if n := len(large.Requests()[0].Messages); n != len(msgs) {
+		t.Errorf("the first is sent %d messages of %d", n, len(msgs))
+	}
+	if all := small.Requests(); len(all) != 1 || len(all[0].Messages) > 20 {
+		t.Errorf("the second is sent %d messages in %d requests", len(all[0].Messages), len(all))
+	}
+	if s := chain.Status()[0]; s.Provider != "openai at gpu" || !chain.Takes(t.Context()).Image {
+		t.Errorf("%+v takes %+v", s, chain.Takes(t.Context()))
 	}
 }

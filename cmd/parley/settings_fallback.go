@@ -60,11 +60,13 @@ func smallRow() setting {
 		name: "model-small", arg: "model|provider:model[@url][#KEY]",
 		hide: hideKeys,
 		help: "A cheaper model for summaries, titles and suggestions, at the model's own address or, written as in PARLEY_MODEL_FALLBACK, elsewhere; empty for the model itself.",
-		set: func(s *settings, v string) (err error) {
+		set: func(s *settings, v string) error {
 			if p, _, _ := strings.Cut(v, ":"); slices.Contains(provider.Names(), p) {
-				if s.ModelSmall, err = fallbackText(v); err != nil {
+				f, err := fallbackText(v)
+				if err != nil {
 					return fmt.Errorf("has an entry that %w", err)
 				}
+				s.ModelSmall = f
 				return nil
 			}
 			if strings.ContainsFunc(v, isControl) || strings.Contains(v, "#") || strings.Contains(v, "@http") {

@@ -62,6 +62,40 @@ func TestModelFallback(t *testing.T) {
 	}
 }
 
+func TestModelSmall(t *testing.T) {
+	for name, c := range map[string]struct {
+		value string
+		want  string // what is read of it, and the key
+		wrong string
+	}{
+		"a name, at the first one's address":  {"tiny", "tiny key=", ""},
+		"a name with a colon":                 {"qwen3:4b", "qwen3:4b key=", ""},
+		"the same server":                     {"openai:tiny", "openai:tiny key=first", ""},
+		"another server has no key of others": {"openai:tiny@http://gpu:8000/v1", "openai:tiny@http://gpu:8000/v1 key=", ""},
+		"another provider":                    {"anthropic:haiku#ANTHROPIC_API_KEY", "anthropic:haiku#ANTHROPIC_API_KEY key=from-env", ""},
+		"no such provider":                    {"opnai:tiny@http://gpu:8000/v1", "", "no provider before them"},
+		"a key in the wrong place":            {"openai:tiny#sk-sesame", "", "the key itself must not stand here"},
+		"a key behind a name":                 {"tiny#sk-sesame", "", "no provider before them"},
+		"a variable that is empty":            {"openai:tiny#NOT_SET", "", "NOT_SET is not set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := newLoader([]string{"HOME=/h", "PARLEY_MODEL=m", "PARLEY_MODEL_KEY=first", "ANTHROPIC_API_KEY=from-env", "PARLEY_MODEL_SMALL=" + c.value}).load()
+			if err != nil || c.wrong != "" {
+				if err == nil || c.wrong == "" || !strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "sesame") {
+					t.Errorf("%v, want %q and no secret", err, c.wrong)
+				}
+				return
+			}
+			if got := fmt.Sprintf("%v key=%s", s.ModelSmall, string(s.ModelSmall.Key)); got != c.want {
+				t.Errorf("read as %q, want %q", got, c.want)
+			}
+		})
+	}
+	if _, err := newLoader([]string{"HOME=/h", "PARLEY_MODEL_SMALL=tiny"}).load(); err == nil || !strings.Contains(err.Error(), "PARLEY_MODEL: is needed with PARLEY_MODEL_SMALL") {
+		t.Errorf("without a model: %v", err)
+	}
+}
+
 // Each model of the chain is tried, and one that is wrong does not hide the others.
 func TestModelsCheckOfAChain(t *testing.T) {
 	dead := llmtest.NewServer(t, func(llmtest.Request) llmtest.Reply { return llmtest.Fail(401, "invalid_api_key", "no") })

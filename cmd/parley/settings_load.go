@@ -237,6 +237,8 @@ func (l *loader) together(s settings, have map[string]given) {
 		l.fail(form("model"), "is needed with a model key: name the model that it is for")
 	} else if s.Demo() && len(s.ModelFallback) > 0 {
 		l.fail(form("model"), "is needed with %s: name the model that is asked first", form("model-fallback"))
+	} else if s.Demo() && s.ModelSmall.Model != "" {
+		l.fail(form("model"), "is needed with %s: name the model that answers", form("model-small"))
 	}
 }
 

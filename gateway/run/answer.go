@@ -338,7 +338,7 @@ func anchored(msgs []llm.Message, from int) []llm.Message {
 		return msgs
 	}
 	first := from
-	for i := from; i < min(from+anchorReach, len(msgs)); i++ {
+	for i := from; i < (from+len(msgs))/2; i++ { // at least half is shown
 		if msgs[i].Role != llm.User {
 			continue
 		}
@@ -352,12 +352,8 @@ func anchored(msgs []llm.Message, from int) []llm.Message {
 	return msgs[first:]
 }
 
-// Of so many questions about one is an anchor, and it is looked for among so
-// many messages.
-const (
-	anchorEvery = 8
-	anchorReach = 200
-)
+// anchorEvery is of how many questions about one is an anchor.
+const anchorEvery = 8
 
 // upTo leaves out what was said after the question that is answered, but for
 // the answer so far.
