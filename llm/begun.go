@@ -17,7 +17,7 @@ type Continuer interface {
 // Continues reports whether m goes on with answers that the model of that name
 // has begun.
 func Continues(m Model, name string) bool {
-	c, ok := m.(Continuer)
+	c, ok := Bare(m).(Continuer)
 	return ok && c.Continues(name)
 }
 

@@ -288,6 +288,7 @@ func TestAGaugeLearnsHowAModelCounts(t *testing.T) {
 type sighted struct{ llm.Model }
 
 func (sighted) Takes(context.Context) llm.Input { return llm.Input{Image: true} }
+func (sighted) Continues(string) bool           { return true }
 func (sighted) Provider() string                { return "openai" }
 func (sighted) Host() string                    { return "gpu" }
 
@@ -310,7 +311,7 @@ func TestEachModelOfAChainIsSentWhatItReads(t *testing.T) {
 	if all := small.Requests(); len(all) != 1 || len(all[0].Messages) > 20 {
 		t.Errorf("the second is sent %d messages in %d requests", len(all[0].Messages), len(all))
 	}
-	if s := chain.Status()[0]; s.Provider != "openai at gpu" || !chain.Takes(t.Context()).Image {
+	if s := chain.Status()[0]; s.Provider != "openai at gpu" || !chain.Takes(t.Context()).Image || !chain.Continues("scripted") {
 		t.Errorf("%+v takes %+v", s, chain.Takes(t.Context()))
 	}
 }

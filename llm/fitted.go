@@ -36,7 +36,7 @@ type fitted struct {
 func (f *fitted) Stream(ctx context.Context, req Request) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		whole := f.worded(ctx, req.Messages)
-		beside := tools.Tokens(req.System) + specTokens(req.Tools)
+		beside := tools.Tokens(req.System) + specTokens(req.Tools) + tools.Tokens(req.Begun.Sent())
 		req.Messages = Fit(whole, f.gauge.Room(beside+dataTokens(whole)))
 		size := messagesTokens(req.Messages)
 		err := f.ask(ctx, req, beside+size, yield)
