@@ -24,7 +24,7 @@ func TestPageShowsThatAnotherModelAnswered(t *testing.T) {
 	second := llmtest.NewServer(t, func(llmtest.Request) llmtest.Reply {
 		return llmtest.Reply{Pieces: strings.SplitAfter("It was opened in 1883, after fourteen years.", " "), Every: 50 * time.Millisecond}
 	})
-	s := procServe(t, "PARLEY_MODEL=gpt-5", "PARLEY_MODEL_URL="+first.URL, "PARLEY_MODEL_FALLBACK=anthropic:claude-sonnet-4-5@"+second.URL)
+	s := procServe(t, "PARLEY_TITLES=false", "PARLEY_MODEL=gpt-5", "PARLEY_MODEL_URL="+first.URL, "PARLEY_MODEL_FALLBACK=anthropic:claude-sonnet-4-5@"+second.URL)
 	page := browserPage{t, browserOpen(t)}
 	page.do(chromedp.EmulateViewport(1000, 640))
 	page.do(chromedp.Navigate(s.url))

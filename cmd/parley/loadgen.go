@@ -176,7 +176,7 @@ func (l *loadgen) checkOne(ctx context.Context, c *api, a *loadAnswer) error {
 	switch {
 	case a.arrived.Load() == 0 && (err == nil || errors.Is(err, context.DeadlineExceeded)):
 		return fmt.Errorf("bench is not the model of the Parley at %s: it was asked a question, and bench was not. Start that Parley with\n"+
-			"  PARLEY_MODEL=bench PARLEY_MODEL_URL=%s PARLEY_ANSWERS=%d PARLEY_MAX_CONNECTIONS_PER_PERSON=%d parley serve\n"+
+			"  PARLEY_MODEL=bench PARLEY_TITLES=false PARLEY_MODEL_URL=%s PARLEY_ANSWERS=%d PARLEY_MAX_CONNECTIONS_PER_PERSON=%d parley serve\n"+
 			"or leave --url out, and bench starts one of its own", c.target.url, l.model.url(), max(256, l.o.answers+16), maxSockets)
 	case err != nil:
 		return fmt.Errorf("%s: %w", c.target.url, err)

@@ -25,8 +25,9 @@ flags behind -- go to that one (-- --gather 10ms).
 With --url it measures those that run already: several addresses are replicas, or one is a
 balancer. bench is their model, so that it knows what was said and when; start each of them so:
 
-  PARLEY_MODEL=bench PARLEY_MODEL_URL=http://127.0.0.1:9099/v1 PARLEY_ANSWERS=1000 \
-  PARLEY_MAX_CONNECTIONS_PER_PERSON=1000000 PARLEY_OPS_ADDR=127.0.0.1:9090 parley serve
+  PARLEY_MODEL=bench PARLEY_MODEL_URL=http://127.0.0.1:9099/v1 PARLEY_TITLES=false \
+  PARLEY_ANSWERS=1000 PARLEY_MAX_CONNECTIONS_PER_PERSON=1000000 \
+  PARLEY_OPS_ADDR=127.0.0.1:9090 parley serve
 
 and give bench the administrator's token and, to learn what it costs, --ops 127.0.0.1:9090.
 The conversations that it makes are removed at the end.`
