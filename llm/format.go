@@ -213,7 +213,7 @@ type Former interface {
 // Forms reports whether the answer to a request is held to its format by the
 // model's provider: not, unless the model says so.
 func Forms(m Model, req Request) bool {
-	f, ok := m.(Former)
+	f, ok := Bare(m).(Former)
 	return ok && req.Format != nil && f.Forms(req)
 }
 
