@@ -37,6 +37,8 @@ type Agent struct {
 	Restarts int    // of a turn on another model, after something of it was said: 2; negative: none
 
 	Format *Format // of the answer; nil for text
+	Temperature *float64 // nil: the provider's default
+	MaxTokens   int      // of each turn; 0: the model's default
 
 	Data string // that goes with the last question; see [WithContext]
 
@@ -141,6 +143,7 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 // is said once more.
 func (r *agentRun) turn(last bool) (Message, error) {
 	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0), Format: r.Format}
+	req.Temperature, req.MaxTokens = r.Temperature, r.MaxTokens
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}

@@ -91,6 +91,10 @@ type Details struct {
 	Question string `json:"question,omitempty"`
 	Replaces string `json:"replaces,omitempty"`
 
+	// Of a run's beginning, and of the last message of a run: which agent
+	// answers. Nil for the one that the settings describe.
+	Agent *AgentRef `json:"agent,omitempty"`
+
 	// Of a tool call: where it goes.
 	Method string       `json:"method,omitempty"`
 	Host   string       `json:"host,omitempty"`
@@ -124,6 +128,13 @@ type Details struct {
 	// Of a turn, and of the end of its run: the models that should have
 	// answered and did not.
 	Missed []Missed `json:"missed,omitempty"`
+}
+
+// An AgentRef names a version of an agent.
+type AgentRef struct {
+	Name    string `json:"name"`
+	Version int    `json:"version,omitempty"` // 0: what the settings say
+	Instead string `json:"instead,omitempty"` // of this agent, which is no more
 }
 
 // An Answered is what became of an interrupt: something that a tool call
