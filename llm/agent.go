@@ -36,7 +36,7 @@ type Agent struct {
 	Parallel int    // tool calls at the same time: 8
 	Restarts int    // of a turn on another model, after something of it was said: 2; negative: none
 
-	Format *Format // of the answer; nil for text
+	Format      *Format  // of the answer; nil for text
 	Temperature *float64 // nil: the provider's default
 	MaxTokens   int      // of each turn; 0: the model's default
 

@@ -44,6 +44,7 @@ type Conversation struct {
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 	Waiting bool      `json:"waiting,omitempty"` // for somebody to answer an interrupt
+	Agent   string    `json:"agent,omitempty"`   // that answers; empty for the default
 }
 
 // A Question is a person's message and the run that is to answer it, as the
@@ -56,6 +57,7 @@ type Question struct {
 	Replaces     string      // a run whose answer is to be given anew; Message is then an old one
 	Edits        string      // a message in whose place Message is to stand; what is behind that gives way too
 	Accepted     time.Time
+	Agent        string // that is to answer from now on; empty: the one that has
 
 	Files     []string    // ids of files to attach; the stored Message says what they are
 	KeepFiles bool        // of an edit: instead of Files those of the message that it edits
@@ -79,12 +81,23 @@ type RunRecord struct {
 	Failure      *llm.Failure `json:"failure,omitempty"`
 	Created      time.Time    `json:"created"`
 	Updated      time.Time    `json:"updated"`
+
+	Agent        string `json:"agent,omitempty"`        // that answers; until the run has begun, that is to
+	AgentVersion int    `json:"agentVersion,omitempty"` // 0: what the settings say
+}
+
+// ref returns who answers a run that has begun, as its log has it.
+func (r RunRecord) ref() *llm.AgentRef {
+	if r.AgentVersion == 0 {
+		return nil
+	}
+	return &llm.AgentRef{Name: r.Agent, Version: r.AgentVersion}
 }
 
 // A Batch is what the writer of a conversation archives in one step.
 type Batch struct {
 	Messages []llm.Message // finished; one whose id is known replaces it in its place, others follow the last
-	Run      *RunRecord    // its Status, Try, Model, Usage and Failure are set
+	Run      *RunRecord    // its Status, Try, Model, Usage and Failure are set, and Agent and AgentVersion, if it is known
 	Replaced string        // a run whose messages, but for the question, are no longer shown
 	Edited   string        // a message that is no longer shown, nor is what lies between it and the first of Messages
 	Title    string        // set if not empty and the conversation has none

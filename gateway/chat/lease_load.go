@@ -116,7 +116,7 @@ func (s *State) wait(ctx context.Context, a Archive, conv string) error {
 	if err != nil {
 		return err
 	}
-	s.Run = &Run{ID: run.ID, Question: run.Question, Status: RunWaiting, Try: run.Try, Started: run.Created.UnixMilli()}
+	s.Run = &Run{ID: run.ID, Question: run.Question, Status: RunWaiting, Try: run.Try, Started: run.Created.UnixMilli(), Agent: run.ref()}
 	s.Interrupts = interruptsOf(asks)
 	return nil
 }

@@ -36,6 +36,8 @@ type Run struct {
 	Status   RunStatus `json:"status"`
 	Try      int       `json:"try"`
 	Started  int64     `json:"started,omitempty"` // ms since 1970
+
+	Agent *llm.AgentRef `json:"agent,omitempty"` // nil for the one that the settings describe
 }
 
 // A RunStatus says how far a run is.
@@ -180,7 +182,7 @@ func (s *State) start(e Entry) {
 	if m == nil {
 		return
 	}
-	s.Run.Question = m.Parley.Question
+	s.Run.Question, s.Run.Agent = m.Parley.Question, m.Parley.Agent
 	if old := m.Parley.Replaces; old != "" {
 		s.drop(func(m llm.Message) bool { return answers(m, old) })
 	}
@@ -228,7 +230,7 @@ func (s *State) end(e Entry, status RunStatus) {
 	d.Status = string(status)
 	if end := e.Ev.Metadata; end != nil {
 		d.Model, d.TookMs, d.Finish = end.Parley.Model, end.Parley.TookMs, end.Parley.Finish
-		d.Missed, d.Unseen = end.Parley.Missed, end.Parley.Unseen
+		d.Missed, d.Unseen, d.Agent = end.Parley.Missed, end.Parley.Unseen, end.Parley.Agent
 	}
 	if len(e.Ev.Usage) > 0 {
 		d.Usage = &e.Ev.Usage[len(e.Ev.Usage)-1]

@@ -121,6 +121,9 @@ func insertQuestion(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Ques
 	if err != nil {
 		return q, err
 	}
+	if err := choose(ctx, tx, q); err != nil {
+		return q, err
+	}
 	if err := insertRun(ctx, tx, q); err != nil {
 		return q, err
 	}
@@ -130,6 +133,15 @@ func insertQuestion(ctx context.Context, tx *sql.Tx, q chat.Question) (chat.Ques
 	_, err = tx.ExecContext(ctx, `UPDATE conversations SET updated = $2 WHERE id = $1 AND updated < $2`,
 		q.Conversation, millis(q.Accepted))
 	return q, err
+}
+
+// choose has the agent answer that q names, from now on.
+func choose(ctx context.Context, tx *sql.Tx, q chat.Question) error {
+	if q.Agent == "" {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE conversations SET agent = $2 WHERE id = $1`, q.Conversation, q.Agent)
+	return err
 }
 
 func insertMessage(ctx context.Context, tx *sql.Tx, q chat.Question) error {
@@ -151,9 +163,9 @@ func insertRun(ctx context.Context, tx *sql.Tx, q chat.Question) error {
 	}
 	res, err := tx.ExecContext(ctx, `
 		INSERT INTO runs (id, conversation, place, client_id, question, replaces, edits, format, status, ended,
-			try, model, usage, failure, created, updated)
+			try, model, usage, failure, created, updated, agent)
 		VALUES ($1, $2, (SELECT COALESCE(MAX(place), 0) + 1 FROM runs WHERE conversation = $2),
-			$3, $4, $5, $6, $7, $8, 0, 0, '', '', '', $9, $9)
+			$3, $4, $5, $6, $7, $8, 0, 0, '', '', '', $9, $9, (SELECT agent FROM conversations WHERE id = $2))
 		ON CONFLICT DO NOTHING`, q.Run, q.Conversation,
 		sql.NullString{String: client, Valid: client != ""},
 		q.Message.ID, q.Replaces, q.Edits, format, chat.RunAccepted, millis(q.Accepted))

@@ -164,15 +164,18 @@ func (a *archive) run(ctx context.Context, r *chat.RunRecord) error {
 	}
 	return a.exec(ctx, `
 		INSERT INTO runs (id, conversation, place, question, replaces, edits, status, ended,
-			try, model, usage, failure, created, updated)
+			try, model, usage, failure, created, updated, agent, agent_version)
 		VALUES ($1, $2, (SELECT COALESCE(MAX(place), 0) + 1 FROM runs WHERE conversation = $2),
-			$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+			$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14)
 		ON CONFLICT (id) DO UPDATE SET status = excluded.status, ended = excluded.ended, try = excluded.try,
-			model = excluded.model, usage = excluded.usage, failure = excluded.failure, updated = excluded.updated
+			model = excluded.model, usage = excluded.usage, failure = excluded.failure, updated = excluded.updated,
+			agent_version = CASE WHEN excluded.agent = '' THEN runs.agent_version ELSE excluded.agent_version END,
+			agent = CASE WHEN excluded.agent = '' THEN runs.agent ELSE excluded.agent END
 		WHERE runs.conversation = excluded.conversation AND (runs.status <> excluded.status
 			OR runs.try <> excluded.try OR runs.model <> excluded.model
-			OR runs.usage <> excluded.usage OR runs.failure <> excluded.failure)`,
-		r.ID, a.conv, r.Question, r.Replaces, r.Edits, r.Status, ended, r.Try, r.Model, usage, failure, a.now)
+			OR runs.usage <> excluded.usage OR runs.failure <> excluded.failure
+			OR excluded.agent <> '' AND (runs.agent <> excluded.agent OR runs.agent_version <> excluded.agent_version))`,
+		r.ID, a.conv, r.Question, r.Replaces, r.Edits, r.Status, ended, r.Try, r.Model, usage, failure, a.now, r.Agent, r.AgentVersion)
 }
 
 // encodeOrNone returns v as JSON, or nothing for nil.

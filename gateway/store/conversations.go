@@ -29,11 +29,11 @@ func (db *DB) CreateConversation(ctx context.Context, c chat.Conversation) error
 	created := millisOrNow(c.Created)
 	err := db.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `
-			INSERT INTO conversations (id, owner, title, created, updated)
-			SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT)
+			INSERT INTO conversations (id, owner, title, created, updated, agent)
+			SELECT $1, $2, $3, CAST($4 AS BIGINT), CAST($5 AS BIGINT), $6
 			WHERE NOT EXISTS (SELECT 1 FROM deleted_conversations WHERE id = $1)
 			ON CONFLICT (id) DO NOTHING`,
-			c.ID, c.Owner, c.Title, created, max(created, millis(c.Updated)))
+			c.ID, c.Owner, c.Title, created, max(created, millis(c.Updated)), c.Agent)
 		if err := oneRow(res, err, fs.ErrExist); err != nil {
 			return err
 		}
@@ -42,12 +42,12 @@ func (db *DB) CreateConversation(ctx context.Context, c chat.Conversation) error
 	return wrap("create conversation "+c.ID, err)
 }
 
-const conversationColumns = `id, owner, title, created, updated,
+const conversationColumns = `id, owner, title, created, updated, agent,
 	EXISTS (SELECT 1 FROM interrupts i WHERE i.conversation = conversations.id AND i.status = 'open')`
 
 func scanConversation(row interface{ Scan(...any) error }) (c chat.Conversation, err error) {
 	var created, updated int64
-	err = row.Scan(&c.ID, &c.Owner, &c.Title, &created, &updated, &c.Waiting)
+	err = row.Scan(&c.ID, &c.Owner, &c.Title, &created, &updated, &c.Agent, &c.Waiting)
 	c.Created, c.Updated = fromMillis(created), fromMillis(updated)
 	return c, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"parley/gateway/access"
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/tools"
 	"parley/tools/feed"
@@ -80,6 +81,9 @@ func fill(t *testing.T, db *DB) {
 		t.Fatal(err)
 	}
 	if err := errors.Join(db.PutFeed(t.Context(), feed.Feed{Name: "a"}), db.Pin(t.Context(), "c1", "a", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := db.PutAgent(t.Context(), agents.Agent{Name: "a", Instructions: "Ä"}, "ann", -1); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.AddKey(t.Context(), access.Key{ID: "k1", Name: "a", Tenant: "acme", Hash: []byte("\x00\xff")}); err != nil {

@@ -69,9 +69,9 @@ func (db *DB) RunRecord(ctx context.Context, run string) (chat.RunRecord, error)
 	var usage, failure, format string
 	var created, updated int64
 	err := db.read.QueryRowContext(ctx, `
-		SELECT id, conversation, question, replaces, edits, format, status, try, model, usage, failure, created, updated
+		SELECT id, conversation, question, replaces, edits, format, status, try, model, usage, failure, created, updated, agent, agent_version
 		FROM runs WHERE id = $1`, run).Scan(&r.ID, &r.Conversation, &r.Question, &r.Replaces, &r.Edits, &format, &r.Status,
-		&r.Try, &r.Model, &usage, &failure, &created, &updated)
+		&r.Try, &r.Model, &usage, &failure, &created, &updated, &r.Agent, &r.AgentVersion)
 	if err == nil {
 		r.Usage, err = decodeOrNone[llm.Usage](usage)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"parley/gateway/access"
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -87,6 +88,9 @@ type Store interface {
 	Unpin(ctx context.Context, conv, feed string) error
 	Pins(ctx context.Context, conv string) ([]string, error)
 
+	agents.Store
+	ChooseAgent(ctx context.Context, conv, agent string) error
+
 	Ping(ctx context.Context) error
 }
 
@@ -114,6 +118,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"tokens", tokens()},
 		{"files", files()},
 		{"feeds", feeds()},
+		{"agents", agentTests()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
