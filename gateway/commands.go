@@ -71,7 +71,11 @@ func (s *Server) send(ctx context.Context, p Principal, cmd command) (reply, err
 	if cmd.Msg == nil {
 		return reply{}, problem(http.StatusBadRequest, codeBadRequest, "A send needs a msg with clientId and content.").in("msg")
 	}
-	q, err := s.say(ctx, p, cmd.C, *cmd.Msg)
+	m := *cmd.Msg
+	if cmd.Agent != "" {
+		m.Agent = cmd.Agent
+	}
+	q, err := s.say(ctx, p, cmd.C, m)
 	if err != nil {
 		return reply{}, err
 	}
@@ -93,6 +97,9 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 	}
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
+	if err := s.checkAgent(ctx, m.Agent); err != nil {
+		return chat.Question{}, err
+	}
 	owner := p.Owner
 	if conv == "" {
 		conv = newConversation(p.Owner, m.ClientID)
@@ -115,7 +122,7 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 		Metadata: &llm.Metadata{Parley: llm.Details{ClientID: m.ClientID, At: now.UnixMilli()}},
 	}
 	return s.Runner.Say(ctx, chat.Question{
-		Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now, Files: m.Files, Uploader: p.Owner, Format: format,
+		Conversation: conv, Owner: owner, Run: chat.NewID("r"), Message: msg, Accepted: now, Files: m.Files, Uploader: p.Owner, Agent: m.Agent, Format: format,
 	})
 }
 

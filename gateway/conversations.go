@@ -29,6 +29,7 @@ func (s *Server) own(next echo.HandlerFunc) echo.HandlerFunc {
 func (s *Server) createConversation(c echo.Context) error {
 	var body struct {
 		Title string `json:"title"`
+		Agent string `json:"agent"`
 	}
 	if c.Request().ContentLength != 0 {
 		if err := decodeBody(c, int64(s.Limits.Frame), &body); err != nil {
@@ -38,8 +39,11 @@ func (s *Server) createConversation(c echo.Context) error {
 	if err := checkTitle(body.Title); err != nil {
 		return err
 	}
+	if err := s.checkAgent(c.Request().Context(), body.Agent); err != nil {
+		return err
+	}
 	now := time.Now().UTC()
-	conv := chat.Conversation{ID: chat.NewID("c"), Owner: who(c).Owner, Title: body.Title, Created: now, Updated: now}
+	conv := chat.Conversation{ID: chat.NewID("c"), Owner: who(c).Owner, Title: body.Title, Created: now, Updated: now, Agent: body.Agent}
 	if err := s.Store.CreateConversation(c.Request().Context(), conv); err != nil {
 		return err
 	}
@@ -85,25 +89,51 @@ func (s *Server) getConversation(c echo.Context) error {
 	}{conv, s.ahead(conv.ID)})
 }
 
-func (s *Server) renameConversation(c echo.Context) error {
+// patchConversation gives a conversation another title, or another agent, or
+// both.
+func (s *Server) patchConversation(c echo.Context) error {
 	var body struct {
-		Title string `json:"title"`
+		Title *string `json:"title"`
+		Agent *string `json:"agent"`
 	}
 	if err := decodeBody(c, int64(s.Limits.Frame), &body); err != nil {
 		return err
 	}
-	if strings.TrimSpace(body.Title) == "" {
+	if body.Title == nil && body.Agent == nil {
 		return problem(http.StatusBadRequest, codeBadRequest, "The title is empty.").in("title")
 	}
-	if err := checkTitle(body.Title); err != nil {
+	if err := s.checkPatch(c, body.Title, body.Agent); err != nil {
 		return err
 	}
-	conv := c.Get(conversationKey).(chat.Conversation)
-	if err := s.Store.RenameConversation(c.Request().Context(), conv.ID, body.Title); err != nil {
-		return err
+	ctx, conv := c.Request().Context(), c.Get(conversationKey).(chat.Conversation)
+	if body.Title != nil {
+		if err := s.Store.RenameConversation(ctx, conv.ID, *body.Title); err != nil {
+			return err
+		}
+		conv.Title = *body.Title
 	}
-	conv.Title = body.Title
+	if body.Agent != nil {
+		if err := s.Store.ChooseAgent(ctx, conv.ID, *body.Agent); err != nil {
+			return err
+		}
+		conv.Agent = *body.Agent
+	}
 	return c.JSON(http.StatusOK, conv)
+}
+
+func (s *Server) checkPatch(c echo.Context, title, agent *string) error {
+	if title != nil && strings.TrimSpace(*title) == "" {
+		return problem(http.StatusBadRequest, codeBadRequest, "The title is empty.").in("title")
+	}
+	if title != nil {
+		if err := checkTitle(*title); err != nil {
+			return err
+		}
+	}
+	if agent != nil {
+		return s.checkAgent(c.Request().Context(), *agent)
+	}
+	return nil
 }
 
 // maxTitle is the length of a title in characters.

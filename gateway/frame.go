@@ -18,6 +18,7 @@ type command struct {
 	C         string `json:"c,omitempty"`
 	After     string `json:"after,omitempty"`     // sub
 	Msg       *said  `json:"msg,omitempty"`       // send
+	Agent     string `json:"agent,omitempty"`     // send; that answers from now on, none: the one that has
 	Run       string `json:"run,omitempty"`       // cancel
 	MessageID string `json:"messageId,omitempty"` // regenerate, edit
 	ClientID  string `json:"clientId,omitempty"`  // regenerate, edit
@@ -43,6 +44,7 @@ type said struct {
 	ClientID string   `json:"clientId"`
 	Content  string   `json:"content"`
 	Files    []string `json:"files,omitempty"` // ids
+	Agent    string   `json:"agent,omitempty"` // as in command
 
 	Format json.RawMessage `json:"response_format,omitempty"` // OpenAI's, and so its name
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/gateway/run"
 	"parley/llm"
@@ -34,6 +35,7 @@ type Conversations interface {
 	Conversation(ctx context.Context, id string) (chat.Conversation, error)
 	Conversations(ctx context.Context, owner, after string, limit int) (cs []chat.Conversation, next string, err error)
 	RenameConversation(ctx context.Context, id, title string) error
+	ChooseAgent(ctx context.Context, conv, agent string) error
 	DeleteConversation(ctx context.Context, id string) error
 	History(ctx context.Context, conv, before string, limit int) (ms []llm.Message, next string, err error)
 	Pending(ctx context.Context, conv string) ([]chat.Question, error)
@@ -65,6 +67,7 @@ type Config struct {
 	MCP       *mcp.Servers
 	Use       ToolUse // nil: it is not known
 	Feeds     *feed.Book
+	Agents    *agents.Book
 	Documents *rag.Service
 	Keys      Keys
 	Files     *Files
@@ -201,7 +204,7 @@ func (s *Server) routes() {
 	v1.POST("/conversations", s.person(s.createConversation))
 	v1.GET("/conversations", s.person(s.listConversations))
 	v1.GET("/conversations/:c", s.person(s.own(s.getConversation)))
-	v1.PATCH("/conversations/:c", s.person(s.own(s.renameConversation)))
+	v1.PATCH("/conversations/:c", s.person(s.own(s.patchConversation)))
 	v1.DELETE("/conversations/:c", s.person(s.own(s.deleteConversation)))
 	v1.GET("/conversations/:c/messages", s.person(s.own(s.listMessages)))
 	v1.POST("/conversations/:c/messages", s.person(s.postMessage))
@@ -224,6 +227,12 @@ func (s *Server) routes() {
 	v1.POST("/tools/import", s.spare(s.admin(s.importTools)))
 	v1.GET("/tools/imports/:id", s.admin(s.getImport))
 	v1.DELETE("/tools/imports/:id", s.admin(s.deleteImport))
+	v1.GET("/agents", s.known(s.listAgents))
+	v1.GET("/agents/:name", s.admin(s.getAgent))
+	v1.PUT("/agents/:name", s.admin(s.putAgent))
+	v1.DELETE("/agents/:name", s.admin(s.deleteAgent))
+	v1.GET("/agents/:name/versions", s.admin(s.listAgentVersions))
+	v1.GET("/agents/:name/versions/:n", s.admin(s.getAgentVersion))
 	v1.GET("/feeds", s.admin(s.listFeeds))
 	v1.GET("/feeds/:name", s.admin(s.getFeed))
 	v1.GET("/feeds/:name/value", s.admin(s.getFeedValue))

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"parley/gateway"
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/gateway/fleet"
 	"parley/gateway/run"
@@ -73,13 +74,14 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return chat.FromArchive(ctx, db, conv)
 	}})
 	agent := &llm.Agent{Model: model, System: systemPrompt(s), MaxTurns: s.MaxTurns, Parallel: s.ParallelTools}
+	who := &agents.Book{Builtin: agent, Chain: model, Store: db, Versions: fleet.NewNotice(redis, "agents"), Log: log}
 	feeds, book := openFeeds(s, db, redis, incarnation, registry, log)
 	mem, seats := openMemory(s, log), fleet.NewSeats(redis)
 	shared := run.Seats(seats)
 	if s.Redis == "" { // this replica is all there is, and counts by itself
 		shared = nil
 	}
-	runner := run.New(queue, chat.NewInbox(redis), db, db, agent, registry, log, run.Options{
+	runner := run.New(queue, chat.NewInbox(redis), db, db, who, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s),
 		Pins: db, PinsMost: s.Pins, Live: book,
@@ -90,7 +92,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	server := gateway.New(gateway.Config{
-		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Feeds: book, Documents: documents, Files: files,
+		Store: db, Hub: hub, Runner: runner, Tools: registry, Use: use, MCP: servers, Feeds: book, Agents: who, Documents: documents, Files: files,
 		Keys: db, Identity: keys.identity(s, db), Limiter: fleet.NewLimiter(redis), Board: fleet.NewBoard(redis), Page: page, Log: log,
 		Ready:     func(ctx context.Context) error { return chat.Check(ctx, redis) },
 		Short:     mem.Short,

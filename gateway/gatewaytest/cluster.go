@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/gateway"
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/gateway/chat/inprocess"
 	"parley/gateway/fleet"
@@ -79,6 +80,7 @@ type Replica struct {
 	Use    *fleet.Stats    // of Tools
 	Feeds  *fleet.Feeds
 	Book   *feed.Book
+	Agents *agents.Book
 
 	cluster *Cluster
 
@@ -124,10 +126,12 @@ func (c *Cluster) Start() *Replica {
 	if r.Tools != nil {
 		r.Tools.Suppliers = append(r.Tools.Suppliers, r.Book)
 	}
+	r.Agents = &agents.Book{Builtin: c.Agent, Store: db, Versions: fleet.NewNotice(rdb, "agents"), Log: c.Log}
+	r.Agents.Chain, _ = c.Agent.Model.(*llm.Chain)
 	o := c.Run
 	o.Seats, o.Files = seats, gateway.NewFiles(db, gateway.FileOptions{})
 	o.Pins, o.Live = db, r.Book
-	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, c.Agent, box, c.Log.With("replica", name), o)
+	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, r.Agents, box, c.Log.With("replica", name), o)
 	var ctx, work context.Context
 	ctx, r.stop = context.WithCancel(context.Background())
 	work, r.drain = context.WithCancel(ctx)

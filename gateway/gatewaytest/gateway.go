@@ -69,7 +69,7 @@ func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
 	rdb := r.Link.Client()
 	g := &Gateway{Host: r.Name[:len("replica?")], Replica: r, rdb: rdb, done: make(chan struct{})}
 	g.Server = gateway.New(gateway.Config{
-		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, Use: r.Use, MCP: servers, Feeds: r.Book, Documents: documents,
+		Store: r.Store, Hub: r.Hub, Runner: r.Runner, Tools: r.Tools, Use: r.Use, MCP: servers, Feeds: r.Book, Agents: r.Agents, Documents: documents,
 		Identity: &gateway.Identity{AdminToken: AdminToken, RetrievalToken: RetrievalToken, CookieKey: []byte(CookieKey), Keys: access.NewRing(r.Store)},
 		Keys:     r.Store,
 		Limiter:  fleet.NewLimiter(rdb), Board: fleet.NewBoard(rdb), Log: r.cluster.Log.With("replica", r.Name),

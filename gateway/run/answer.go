@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -22,7 +23,8 @@ type answer struct {
 	try     int
 	started time.Time
 	w       *writer
-	begun   chan struct{} // closed when the beginning is stored, or, with unbegun set, cannot be
+	chosen  *agents.Chosen // who answers
+	begun   chan struct{}  // closed when the beginning is stored, or, with unbegun set, cannot be
 	unbegun error
 	msgs    []llm.Message // what the model is shown
 	partial *llm.Message  // that another writer has left in its midst, to be gone on with
@@ -99,6 +101,9 @@ func (a *answer) resume(ctx context.Context) error {
 	if a.rec.Usage != nil {
 		a.usage = *a.rec.Usage
 	}
+	if err := a.choose(ctx); err != nil {
+		return err
+	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
 	if going {
 		a.takeUp(st)
@@ -163,7 +168,7 @@ func (a *answer) announce(known, going bool) {
 	}
 	a.w.put(chat.Event{
 		Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
-		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits}},
+		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits, Agent: a.chosen.Ref()}},
 	})
 }
 
@@ -171,7 +176,7 @@ func (a *answer) announce(known, going bool) {
 // gone on with. If not, it is rolled back.
 func (a *answer) takeUp(st chat.State) {
 	m := st.Begun(a.it.Run)
-	if m == nil || !llm.Continues(a.r.agent.Model, st.By) {
+	if m == nil || !llm.Continues(a.chosen.Agent.Model, st.By) {
 		return
 	}
 	a.partial = m
@@ -210,7 +215,7 @@ func (a *answer) prepare(ctx context.Context) error {
 			return err
 		}
 		a.set, err = a.r.toolbox.Set(ctx)
-		a.set = narrowed(a.set, a.r.o.Offered)
+		a.set = narrowed(a.chosen.Tools(a.set), a.r.o.Offered)
 		return err
 	})
 }
@@ -256,7 +261,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	if m := said(a.msgs, a.it.Run); m != nil { // all but its end was written
 		return a.formed(*m)
 	}
-	agent := *a.r.agent
+	agent := *a.chosen.Agent
 	agent.Pause = a.r.pacer.pause()
 	agent.Data, agent.Format = a.live(ctx), a.rec.Format
 	if m := a.partial; m != nil {

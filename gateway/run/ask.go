@@ -219,7 +219,7 @@ func (a *answer) newAsks() (asks []chat.Ask) {
 
 // standing returns how far the run is.
 func (a *answer) standing(s chat.RunStatus) *chat.RunRecord {
-	rec := chat.RunRecord{ID: a.it.Run, Status: s, Try: a.try}
+	rec := chat.RunRecord{ID: a.it.Run, Status: s, Try: a.try, Agent: a.chosen.Name, AgentVersion: a.chosen.Version}
 	if a.usage != (llm.Usage{}) {
 		u := a.usage
 		rec.Usage = &u

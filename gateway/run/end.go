@@ -91,13 +91,13 @@ func (a *answer) cost() []llm.Usage {
 
 func (a *answer) endDetails() *llm.Metadata {
 	return &llm.Metadata{Parley: llm.Details{
-		Model: cmp.Or(a.model, a.r.agent.Model.Name()), Missed: a.missed, Unseen: a.unseen,
-		TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish,
+		Model: cmp.Or(a.model, a.chosen.Agent.Model.Name()), Missed: a.missed, Unseen: a.unseen,
+		TookMs: time.Since(a.started).Milliseconds(), Finish: a.finish, Agent: a.chosen.Ref(),
 	}}
 }
 
 func (a *answer) endRecord(last chat.Event) *chat.RunRecord {
-	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunDone, Try: a.try, Model: last.Metadata.Parley.Model}
+	rec := chat.RunRecord{ID: a.it.Run, Status: chat.RunDone, Try: a.try, Model: last.Metadata.Parley.Model, Agent: a.chosen.Name, AgentVersion: a.chosen.Version}
 	if len(last.Usage) > 0 {
 		rec.Usage = &last.Usage[0]
 	}

@@ -65,7 +65,7 @@ func (a *answer) withFiles(ctx context.Context, msgs []llm.Message) (out []llm.M
 	s := &showing{answer: a, media: o.Bytes, text: 2 * o.Text, images: o.Images}
 	release = func() {}
 	if weight := s.weigh(msgs); weight > 0 {
-		s.input = llm.InputOf(ctx, a.r.agent.Model)
+		s.input = llm.InputOf(ctx, a.chosen.Agent.Model)
 		if s.input != (llm.Input{}) {
 			if err := a.r.held.Acquire(ctx, weight); err != nil {
 				return nil, release, err

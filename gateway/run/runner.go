@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/llm/picture"
@@ -69,6 +70,15 @@ type Answers interface {
 // Toolbox says which tools a run that begins now may use.
 type Toolbox interface {
 	Set(ctx context.Context) (*tools.Set, error)
+}
+
+// Agents knows who answers. The default agent has the empty name too.
+type Agents interface {
+	// Newest returns who answers a run that begins now.
+	Newest(ctx context.Context, name string) (*agents.Chosen, error)
+	// Version returns who answers a run that has begun, whatever has become of
+	// the agent since.
+	Version(ctx context.Context, ref llm.AgentRef) (*agents.Chosen, error)
 }
 
 // Options are the settings of a [Runner]. Zero values are the defaults.
@@ -141,7 +151,7 @@ type Runner struct {
 	inbox     *chat.Inbox
 	questions Questions
 	answers   Answers
-	agent     *llm.Agent
+	agents    Agents
 	toolbox   Toolbox
 	log       *slog.Logger
 	o         Options
@@ -166,10 +176,10 @@ type Runner struct {
 }
 
 // New returns a Runner. Nothing is answered before Serve.
-func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answers, agent *llm.Agent, toolbox Toolbox, log *slog.Logger, o Options) *Runner {
+func New(queue *chat.Queue, inbox *chat.Inbox, questions Questions, answers Answers, agents Agents, toolbox Toolbox, log *slog.Logger, o Options) *Runner {
 	o = o.withDefaults()
 	return &Runner{
-		queue: queue, inbox: inbox, questions: questions, answers: answers, agent: agent, toolbox: toolbox, log: log, o: o,
+		queue: queue, inbox: inbox, questions: questions, answers: answers, agents: agents, toolbox: toolbox, log: log, o: o,
 		slots: make(chan struct{}, o.Answers), tendings: make(chan struct{}, o.Tending.AtOnce), nudges: make(chan string, 64), freed: make(chan struct{}, 1),
 		line: newLine(limits{o.most, o.mostOf}), owners: newOwners(questions.Owners), pacer: newPacer(o.Gather, queue.Together),
 		pictures: picture.New(picture.Options{Side: o.Shown.Side}), held: semaphore.NewWeighted(o.Shown.Held),

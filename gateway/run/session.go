@@ -16,7 +16,8 @@ type session struct {
 	lease *chat.Lease
 	leave func() // gives back what answering needs, see [stay]
 
-	short bool // what was answered last leaves nothing to summarise; owned by serve
+	short  bool // what was answered last leaves nothing to summarise; owned by serve
+	system int  // tokens of what its agent is always told; owned by serve
 
 	looking chan struct{} // 1 slot, held by whoever looks into the inbox
 

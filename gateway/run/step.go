@@ -77,7 +77,7 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 // answeredBy notes who said a turn, nil for the model that is asked first, and
 // who of a chain should have and did not.
 func (a *answer) answeredBy(by *llm.StandIn) {
-	if a.model = a.r.agent.Model.Name(); by == nil {
+	if a.model = a.chosen.Agent.Model.Name(); by == nil {
 		return
 	}
 	a.model = by.Model

@@ -38,7 +38,7 @@ func (a *answer) measure() {
 }
 
 // room returns how many tokens messages may have for the model that answers.
-func (s *session) room() int { return s.r.o.Tending.Answers.Room(tools.Tokens(s.r.agent.System)) }
+func (s *session) room() int { return s.r.o.Tending.Answers.Room(s.system) }
 
 // summarise has a conversation that has become long begin with a summary, for
 // its next question on.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"parley/gateway/agents"
 	"parley/gateway/chat"
 	"parley/gateway/gatewaytest"
 	"parley/gateway/run"
@@ -231,7 +232,7 @@ func (w *world) desk() *desk {
 	if box == nil {
 		box = toolbox{}
 	}
-	d.Runner = run.New(d.Queue, chat.NewInbox(rdb), d, d, w.Agent, box, slog.New(slog.DiscardHandler), w.Run)
+	d.Runner = run.New(d.Queue, chat.NewInbox(rdb), d, d, &agents.Book{Builtin: w.Agent}, box, slog.New(slog.DiscardHandler), w.Run)
 	ctx, stop := context.WithCancel(context.Background())
 	work, drain := context.WithCancel(ctx)
 	d.stop, d.drain = stop, drain
