@@ -92,7 +92,8 @@ type Info struct {
 	Build  string `json:"build"`
 	Model  string `json:"model"`
 	Demo   bool   `json:"demo"`
-	Feeds  bool   `json:"feeds,omitempty"` // there are some that conversations can pin
+	Feeds  bool   `json:"feeds,omitempty"`  // there are some that conversations can pin
+	Agents bool   `json:"agents,omitempty"` // somebody has configured one
 	Limits struct {
 		MaxMessage int   `json:"maxMessage"`
 		MaxFile    int64 `json:"maxFile"`
@@ -364,6 +365,9 @@ func (s *Server) info(c echo.Context) error {
 	in := s.Info
 	if all, err := s.Feeds.Store.Feeds(c.Request().Context()); err == nil {
 		in.Feeds = slices.ContainsFunc(all, func(f feed.Feed) bool { return !f.Disabled })
+	}
+	if all, err := s.Agents.List(c.Request().Context()); err == nil {
+		in.Agents = len(all) > 1 || all[0].Version > 0
 	}
 	return c.JSON(http.StatusOK, in)
 }

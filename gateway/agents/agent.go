@@ -43,7 +43,7 @@ type Agent struct {
 type Version struct {
 	Agent
 	Version int       `json:"version"` // from 1
-	At      time.Time `json:"at"`
+	At      time.Time `json:"at,omitzero"`
 	By      string    `json:"by,omitempty"` // who stored it
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { signal } from '@preact/signals'
-import { ask, info, isNew, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
+import { agents, ask, info, isNew, link, maxMessage, running, stopAnswer, thread, view } from './app-state'
 import { loadDraft, saveDraft } from './drafts'
 import { attach, attachments, takeFiles, Tray } from './files'
 import { number } from '../ui/format'
@@ -43,6 +43,7 @@ export function Composer() {
     <div class="composer-wrap">
       <Hint />
       <PinRow />
+      <AgentRow />
       <form class={'composer' + (drop ? ' drop' : '')} onSubmit={(e) => (e.preventDefault(), send())}>
         <Tray />
         <input ref={picker} type="file" multiple hidden onChange={(e) => (attach(e.currentTarget.files), (e.currentTarget.value = ''), box.current?.focus())} />
@@ -125,6 +126,15 @@ function PinRow() {
   useEffect(() => void (some && (pins.peek() ?? import('./Pins').then((m) => (pins.value = m), () => {}))), [some])
   const Pins = pins.value?.Pins
   return some && Pins ? <Pins key={thread.value} c={thread.value} /> : null
+}
+
+const chooser = signal<typeof import('./Agents') | undefined>(undefined) // most servers have one agent
+
+function AgentRow() {
+  const some = agents.value.length > 1 && isNew.value
+  useEffect(() => void (some && (chooser.peek() ?? import('./Agents').then((m) => (chooser.value = m), () => {}))), [some])
+  const Chooser = chooser.value?.Chooser
+  return some && Chooser ? <Chooser /> : null
 }
 
 function Hint() {

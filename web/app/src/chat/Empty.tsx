@@ -1,4 +1,4 @@
-import { info, ask } from './app-state'
+import { agents, ask, chosen, info } from './app-state'
 import * as icons from '../ui/icons'
 
 const examples = [
@@ -9,18 +9,20 @@ const examples = [
 ]
 
 export function Empty() {
+  const agent = agents.value.find((a) => a.name === chosen.value) ?? agents.value[0]
+  const own = agent?.questions?.map((text) => ({ icon: icons.Mark, text, hint: '' }))
   return (
     <div class="empty">
       <div class="empty-in">
         <icons.Mark size={44} />
-        <h2>What would you like to know?</h2>
-        <p>Parley looks things up through the tools it was given, and shows every call it makes.</p>
+        <h2>{agent?.title || 'What would you like to know?'}</h2>
+        <p>{agent?.description || 'Parley looks things up through the tools it was given, and shows every call it makes.'}</p>
         <ul class="examples">
-          {examples.map(({ icon: Icon, text, hint }) => (
+          {(own ?? examples).map(({ icon: Icon, text, hint }) => (
             <li key={text}>
               <button type="button" onClick={() => ask(text)}>
                 <Icon />
-                <span><b>{text}</b><small>{hint}</small></span>
+                <span><b>{text}</b>{hint && <small>{hint}</small>}</span>
               </button>
             </li>
           ))}

@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
-import { fresh, regenerate, source } from './app-state'
+import { agents, agentTitle, fresh, regenerate, source } from './app-state'
 import { Markdown } from './Markdown'
 import { Question } from './Question'
 import { Suggestions, Summary } from './Mark'
@@ -117,7 +117,7 @@ export function pathOf(s: Source): string {
 
 function Foot({ view, t, end }: { view: ConvView; t: TurnData; end: Details }) {
   const tokens = end.usage?.totalTokens || (end.usage?.inputTokens ?? 0) + (end.usage?.outputTokens ?? 0)
-  const facts = [end.model, missed(end), end.tookMs ? duration(end.tookMs) : '', tokens ? `${number(tokens)} tokens` : '', end.at ? time(end.at) : '']
+  const facts = [answeredBy(end), end.model, missed(end), end.tookMs ? duration(end.tookMs) : '', tokens ? `${number(tokens)} tokens` : '', end.at ? time(end.at) : '']
   return (
     <div class="foot-row">
       {t.parts.some((p) => p.kind === 'text') && <CopyButton text={() => answerText(view, t)} label="Copy the answer" />}
@@ -129,6 +129,13 @@ function Foot({ view, t, end }: { view: ConvView; t: TurnData; end: Details }) {
       <span class="facts">{facts.filter(Boolean).join(' · ')}</span>
     </div>
   )
+}
+
+/** Which agent answered, unless it is the only one. */
+function answeredBy({ agent }: Details): string {
+  if (!agent) return ''
+  if (agent.instead) return `${agent.instead} is no more: the default agent answered`
+  return agents.value.length > 1 || agent.name !== 'default' ? agentTitle(agent.name) : ''
 }
 
 /** Who should have answered, if it was another. */

@@ -28,6 +28,9 @@ export const toast = signal<{ text: string; action?: string; act?: () => void } 
 export const fresh = signal('') // client id of the latest question asked in this tab
 export const editing = signal<{ id: string; text: string } | undefined>(undefined) // the question that is being edited, as it was last
 
+export const agents = signal<api.Agent[]>([]) // who can answer, as far as anybody has configured that; the first is the default
+export const chosen = signal('') // who is to answer a new conversation; empty: the default
+
 export const place = signal<string | undefined>(undefined) // of the console that is shown, such as /console/tools
 
 export const isNew = computed(() => thread.value.startsWith(localPrefix))
@@ -131,7 +134,15 @@ export function route(): void {
 export function ask(text: string, files: FileRef[] = []): void {
   const clientId = crypto.randomUUID()
   fresh.value = clientId
-  session.say(thread.peek(), text, clientId, files)
+  session.say(thread.peek(), text, clientId, files, (isNew.peek() && chosen.peek()) || undefined)
+}
+
+export function loadAgents(): Promise<void> {
+  return api.agents().then((r) => void (agents.value = r.agents), () => {})
+}
+
+export function agentTitle(name: string): string {
+  return agents.value.find((a) => a.name === name)?.title || name
 }
 
 export function stopAnswer(): void {
@@ -246,7 +257,10 @@ export const title = computed(() => {
 export function start(): void {
   route()
   session.start()
-  void api.info().then((i) => (info.value = i)).catch(() => {})
+  void api.info().then((i) => {
+    info.value = i
+    if (i.agents) void loadAgents()
+  }).catch(() => {})
   addEventListener('popstate', route)
   addEventListener('online', () => session.wake())
   addEventListener('offline', () => session.netDown())

@@ -101,6 +101,24 @@ export interface Connection { credential: string; description?: string; since: s
 
 export interface Credential { name: string; kind: string; origins: string[]; description?: string; [field: string]: unknown }
 
+export interface Agent {
+  name: string
+  title?: string
+  description?: string
+  questions?: string[]
+  instructions?: string
+  models?: string[]
+  tools?: string[] // none: all
+  temperature?: number
+  maxTokens?: number
+  maxTurns?: number
+  maxCalls?: number
+}
+
+export interface AgentVersion extends Agent { version: number; at: string; by?: string }
+
+export interface AgentShown extends AgentVersion { available: { models: string[]; system: string } }
+
 const body = (v: unknown) => JSON.stringify(v)
 const tool = (name: string) => '/v1/tools/' + encodeURIComponent(name)
 
@@ -146,3 +164,11 @@ export const disconnect = (name: string) => call('/v1/connections/' + encodeURIC
 export const servers = () => call<{ servers: MCPServer[] | null }>('/v1/mcp')
 export const putServer = ({ state: _, stdio: __, ...s }: MCPServer) => call('/v1/mcp/' + encodeURIComponent(s.name), { method: 'PUT', body: body(s) })
 export const removeServer = (name: string) => call('/v1/mcp/' + encodeURIComponent(name), { method: 'DELETE' })
+export { agents } from '../ui/api'
+const agent = (name: string) => '/v1/agents/' + encodeURIComponent(name)
+export const getAgent = (name: string) => call<AgentShown>(agent(name))
+/** Stores a version behind the one that is known, or a new agent for 0. */
+export const putAgent = (a: Agent, behind: number) =>
+  call<AgentVersion>(agent(a.name), { method: 'PUT', body: body(a), headers: { 'content-type': 'application/json', 'if-match': `"${behind}"` } })
+export const removeAgent = (name: string) => call(agent(name), { method: 'DELETE' })
+export const agentVersions = (name: string, before?: number) => call<{ versions: AgentVersion[]; next?: number }>(agent(name) + '/versions?limit=20' + (before ? '&before=' + before : ''))

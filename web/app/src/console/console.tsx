@@ -2,6 +2,8 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { drawer, go, place } from '../chat/app-state'
 import * as icons from '../ui/icons'
 import { Add } from './Add'
+import { AgentPage } from './AgentPage'
+import { Agents } from './Agents'
 import * as api from './api'
 import { Connections, Credentials } from './Credentials'
 import './console.css'
@@ -11,10 +13,12 @@ import { Servers } from './Servers'
 import { ToolPage } from './ToolPage'
 import { Tools } from './Tools'
 
-const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/connections', 'Connected accounts']]
+const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/agents', 'Agents'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/connections', 'Connected accounts']]
 
 function titleOf(path: string): string {
   const tool = /^\/console\/tools\/([^/+]+)$/.exec(path)
+  const agent = /^\/console\/agents\/([^/+]+)$/.exec(path)
+  if (agent) return decodeURIComponent(agent[1]!)
   return tool ? decodeURIComponent(tool[1]!) : (tabs.find(([to]) => path.startsWith(to))?.[1] ?? 'Console')
 }
 
@@ -54,6 +58,8 @@ export function Console() {
 
 function Place({ path }: { path: string }) {
   if (path.startsWith('/console/credentials')) return <Credentials />
+  const agent = /^\/console\/agents(?:\/([^/]+))?\/?$/.exec(path)
+  if (agent) return agent[1] ? <AgentPage key={agent[1]} name={decodeURIComponent(agent[1])} /> : <Agents />
   if (path.startsWith('/console/servers')) return <Servers />
   if (path.startsWith('/console/tools/+')) return <Add way={path.split('/')[4] ?? 'form'} />
   const m = /^\/console\/tools\/([^/]+)$/.exec(path)

@@ -97,6 +97,13 @@ export interface Details {
   tookMs?: number
   unseen?: { fileId: string; name: string; reason: string }[] // files that the model was not shown
   missed?: Missed[]
+  agent?: AgentRef // that answers; none: the default, as the settings describe it
+}
+
+export interface AgentRef {
+  name: string
+  version?: number
+  instead?: string // of this one, which is no more
 }
 
 /** A model that should have answered and did not. */
@@ -135,6 +142,7 @@ export interface Run {
   status: RunStatus
   try: number
   started?: number
+  agent?: AgentRef
 }
 
 export interface State {
@@ -197,7 +205,7 @@ export interface Problem {
 export type Command =
   | { type: 'sub'; c: string; after?: string }
   | { type: 'unsub'; c: string }
-  | { type: 'send'; c?: string; msg: { clientId: string; content: string; files?: string[] } }
+  | { type: 'send'; c?: string; agent?: string; msg: { clientId: string; content: string; files?: string[] } }
   | { type: 'cancel'; c: string; run: string }
   | { type: 'regenerate'; c: string; messageId: string; clientId: string }
   | { type: 'edit'; c: string; messageId: string; clientId: string; content: string }

@@ -114,9 +114,9 @@ export class Session {
     for (const i of this.outbox.ofThread(id)) this.outbox.remove(i.key)
   }
 
-  say(thread: string, content: string, clientId: string, files: FileRef[] = []): void {
+  say(thread: string, content: string, clientId: string, files: FileRef[] = [], agent?: string): void {
     const c = thread.startsWith(localPrefix) ? undefined : thread
-    this.outbox.add(clientId, thread, { type: 'send', c, msg: files.length ? { clientId, content, files: files.map((f) => f.id) } : { clientId, content } }, files)
+    this.outbox.add(clientId, thread, { type: 'send', c, agent, msg: files.length ? { clientId, content, files: files.map((f) => f.id) } : { clientId, content } }, files)
   }
 
   cancel(c: string, run: string): void {

@@ -151,6 +151,7 @@ function start(s: State, e: Entry): void {
   const d = e.ev.metadata?.parley
   if (!d) return
   s.run.question = d.question || undefined
+  if (d.agent) s.run.agent = d.agent
   if (d.replaces) s.messages = s.messages.filter((m) => m.role === 'user' || runOf(m) !== d.replaces)
 }
 
@@ -177,6 +178,7 @@ function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): v
     d.model = ev.metadata.parley.model
     d.tookMs = ev.metadata.parley.tookMs
     d.missed = ev.metadata.parley.missed
+    if (ev.metadata.parley.agent) d.agent = ev.metadata.parley.agent
     if (ev.metadata.parley.unseen) d.unseen = ev.metadata.parley.unseen
   }
   if (ev.usage?.length) d.usage = ev.usage[ev.usage.length - 1]

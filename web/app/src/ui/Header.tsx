@@ -1,4 +1,4 @@
-import { drawer, info, link, isNew, title } from '../chat/app-state'
+import { agentTitle, conversations, drawer, info, link, isNew, thread, title } from '../chat/app-state'
 import type { Link } from '../core/conn'
 import * as icons from './icons'
 
@@ -13,6 +13,7 @@ const words: Record<Link, [string, string]> = {
 export function Header() {
   const [word, hint] = words[link.value]
   const i = info.value
+  const agent = conversations.value?.find((c) => c.id === thread.value)?.agent
   return (
     <header class="header">
       <button type="button" class="icon only-narrow" aria-label="Conversations" aria-expanded={drawer.value} onClick={() => (drawer.value = true)}>
@@ -24,8 +25,9 @@ export function Header() {
           demo model
         </span>
       ) : (
-        i?.model && <span class="model only-wide">{i.model}</span>
+        i?.model && !agent && <span class="model only-wide">{i.model}</span>
       )}
+      {agent && <span class="model" title="The agent that answers">{agentTitle(agent)}</span>}
       <span class={'link ' + link.value} title={hint}>
         <span class="dot" />
         {word}

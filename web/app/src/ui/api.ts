@@ -8,6 +8,7 @@ export interface ConversationInfo {
   created: string
   updated: string
   waiting?: boolean // for somebody to decide
+  agent?: string // that answers; none: the default
 }
 
 export interface Info {
@@ -16,6 +17,7 @@ export interface Info {
   model: string
   demo: boolean
   feeds?: boolean // there are some to pin
+  agents?: boolean // there is more to know of them than that there is one
   limits?: { maxMessage?: number; maxFile?: number; maxFiles?: number }
 }
 
@@ -70,6 +72,18 @@ export function listAllowances(id: string): Promise<{ allowances: { tool: string
 /** Has a conversation ask about a tool again. */
 export function disallow(id: string, tool: string): Promise<void> {
   return call(conversation(id) + '/allowances/' + encodeURIComponent(tool), { method: 'DELETE' })
+}
+
+/** What everybody may know of an agent. The first is the default. */
+export interface Agent {
+  name: string
+  title?: string
+  description?: string
+  questions?: string[]
+}
+
+export function agents(): Promise<{ agents: Agent[] }> {
+  return call('/v1/agents')
 }
 
 export function info(): Promise<Info> {
