@@ -82,6 +82,7 @@ func commands() []command {
 		{name: "docs", args: "add|list|rm|search …", help: "the documents that answers can cite", run: (*app).docsCommand},
 		{name: "tools", args: "list|show|add|import|try|rm|enable|disable …", help: "the REST endpoints that the model can call", run: (*app).toolsCommand},
 		{name: "keys", args: "list|add|rm …", help: "the API keys of other systems", run: (*app).keysCommand},
+		{name: "agents", args: "list|show|versions|put|rm …", help: "who answers: instructions, models and tools by name", run: (*app).agentsCommand},
 		{name: "models", args: "[--check]", help: "the model that answers, and whether it works", run: (*app).modelsCommand},
 		{name: "store", args: "copy FROM TO", help: "move what is stored from SQLite to PostgreSQL, or back", run: (*app).storeCommand},
 		{name: "bench", args: "[flags]", help: "measure a server under load, and check what it delivers", run: (*app).benchCommand},

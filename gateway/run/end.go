@@ -117,6 +117,9 @@ func (a *answer) settleEnded(ctx context.Context, st chat.State) error {
 		if m.Metadata != nil && m.Metadata.Parley.Status != "" {
 			d := m.Metadata.Parley
 			rec.Model, rec.Usage, rec.Failure = d.Model, d.Usage, d.Failure
+			if d.Agent != nil {
+				rec.Agent, rec.AgentVersion = d.Agent.Name, d.Agent.Version
+			}
 		}
 	}
 	err := a.archive(ctx, a.batch(st, &rec))
