@@ -109,7 +109,7 @@ func expectedVersion(h http.Header) (int, error) {
 	case match == "" || match == "*":
 		return -1, nil
 	}
-	n, err := strconv.Atoi(strings.Trim(match, `"`))
+	n, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(match, "W/"), `"`)) // a proxy that compresses makes it weak
 	if err != nil || n < 0 {
 		return 0, problem(http.StatusBadRequest, codeBadRequest, "If-Match is the ETag of the agent that you have changed, such as \"3\".").in("If-Match")
 	}

@@ -69,7 +69,7 @@ func TestAnAgentIsPutListedChosenAndRolledBack(t *testing.T) {
 			t.Errorf("the run is %+v", rec)
 		}
 
-		admin.do("PUT", "/v1/agents/sales", object{"instructions": "sell more"}, "If-Match", `"1"`).into(http.StatusOK, &v)
+		admin.do("PUT", "/v1/agents/sales", object{"instructions": "sell more"}, "If-Match", `W/"1"`).into(http.StatusOK, &v)
 		admin.do("PUT", "/v1/agents/sales", object{"instructions": "sell less"}, "If-Match", `"1"`).problem(http.StatusPreconditionFailed, "conflict", "If-Match")
 		admin.do("PUT", "/v1/agents/sales", object{}, "If-None-Match", "*").problem(http.StatusPreconditionFailed, "conflict", "If-Match")
 		if p = ann.say(p.Conversation, "more"); p.Answer.Content != "scripted: sell more []" {

@@ -24,7 +24,7 @@ func (s *Set) WithFind() *Set {
 		s = NewSet()
 	}
 	t := Func(findSpec(), func(_ context.Context, in findCall) (Result, error) { return s.found(in), nil })
-	with := &Set{byName: maps.Clone(s.byName), specs: slices.Clone(s.specs), pinned: maps.Clone(s.pinned), finder: s.finder}
+	with := &Set{byName: maps.Clone(s.byName), specs: slices.Clone(s.specs), pinned: maps.Clone(s.pinned), finder: s.finder, observer: s.observer}
 	if with.pinned == nil {
 		with.pinned = map[string]bool{}
 	}

@@ -1,4 +1,4 @@
-import { agentTitle, conversations, drawer, info, link, isNew, thread, title } from '../chat/app-state'
+import { agents, agentTitle, conversations, drawer, info, link, isNew, thread, title } from '../chat/app-state'
 import type { Link } from '../core/conn'
 import * as icons from './icons'
 
@@ -13,7 +13,8 @@ const words: Record<Link, [string, string]> = {
 export function Header() {
   const [word, hint] = words[link.value]
   const i = info.value
-  const agent = conversations.value?.find((c) => c.id === thread.value)?.agent
+  const chose = conversations.value?.find((c) => c.id === thread.value)?.agent
+  const agent = agents.value.find((a) => a.name === chose)?.name // one that was deleted no longer answers
   return (
     <header class="header">
       <button type="button" class="icon only-narrow" aria-label="Conversations" aria-expanded={drawer.value} onClick={() => (drawer.value = true)}>
