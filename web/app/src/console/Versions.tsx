@@ -23,7 +23,7 @@ export function Versions({ name, newest, again }: { name: string; newest: number
             <div class="c-version">
               <b>Version {v.version}</b>
               <span class="c-note">{new Date(v.at).toLocaleString()}{v.by && ` · ${v.by}`}</span>
-              {v.version !== newest && <button type="button" class="button small" aria-label={`Use version ${v.version} again`} onClick={() => void use(v)}>Use this again</button>}
+              {v.version !== newest && <button type="button" class="button small" aria-label={`Use this again: version ${v.version}`} onClick={() => void use(v)}>Use this again</button>}
             </div>
             {(v.version === 1 || all[i + 1]) && <Changed from={all[i + 1]} to={v} open={i === 0} />}
           </li>
