@@ -116,6 +116,9 @@ func (s *Server) say(ctx context.Context, p Principal, conv string, m said) (cha
 	if err := s.checkRate(ctx, p); err != nil {
 		return chat.Question{}, err
 	}
+	if err := s.Runner.Affords(ctx, owner, conv, m.ClientID); err != nil {
+		return chat.Question{}, err
+	}
 	now := time.Now()
 	msg := llm.Message{
 		ID: chat.NewID("m"), Role: llm.User, Content: m.Content,
@@ -235,6 +238,9 @@ func (s *Server) regenerate(ctx context.Context, p Principal, cmd command) (repl
 	if err := s.checkRate(ctx, p); err != nil {
 		return reply{}, err
 	}
+	if err := s.Runner.Affords(ctx, c.Owner, cmd.C, cmd.ClientID); err != nil {
+		return reply{}, err
+	}
 	switch n, err := s.waiting(ctx, cmd.C, cmd.ClientID); {
 	case err != nil:
 		return reply{}, err
@@ -272,6 +278,9 @@ func (s *Server) edit(ctx context.Context, p Principal, cmd command) (reply, err
 	ctx, cancel := context.WithTimeout(ctx, acceptWithin)
 	defer cancel()
 	if err := s.checkRate(ctx, p); err != nil {
+		return reply{}, err
+	}
+	if err := s.Runner.Affords(ctx, c.Owner, cmd.C, cmd.ClientID); err != nil {
 		return reply{}, err
 	}
 	q := run.Edited(c.Owner, cmd.C, cmd.MessageID, cmd.ClientID, cmd.Content)

@@ -51,6 +51,7 @@ const (
 	codeSignIn      = "sign_in"
 	codeFull        = "storage_full"
 	codeQuota       = "quota_exceeded"
+	codeBudget      = "budget"
 	codeInternal    = "internal"
 )
 
@@ -77,6 +78,7 @@ func problemOf(err error) *Problem {
 	var field *tools.FieldError
 	var payload *run.PayloadError
 	var decision *store.DecisionError
+	var budget *run.BudgetError
 	var he *echo.HTTPError
 	switch {
 	case errors.As(err, &p):
@@ -85,6 +87,8 @@ func problemOf(err error) *Problem {
 		return uploadProblem(upload)
 	case errors.As(err, &payload):
 		return payloadProblem(payload)
+	case errors.As(err, &budget):
+		return problem(http.StatusTooManyRequests, codeBudget, "%s", budget.Advice()).after(time.Until(budget.Until))
 	case errors.As(err, &decision):
 		return decisionProblem(decision)
 	case errors.As(err, &field):

@@ -48,6 +48,7 @@ type Agent struct {
 	Begun *Begun
 
 	Pause func(ctx context.Context) // see [Request]; nil for none
+	Purse Purse                     // asked before each request; nil: nothing is bounded
 }
 
 // A Step is one thing that happens during a run. Exactly one of its fields is
@@ -116,7 +117,7 @@ func (r *agentRun) loop() error {
 			}
 		}
 		last := turns+1 >= orDefault(r.MaxTurns, 12)
-		m, err := r.turn(last)
+		m, last, err := r.turn(last)
 		if err != nil {
 			return err
 		}
@@ -139,14 +140,24 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 	return err
 }
 
-// turn has the model say one turn. One that is to have a format, and has not,
-// is said once more.
-func (r *agentRun) turn(last bool) (Message, error) {
+// turn has the model say one turn, and reports whether it could not call
+// tools.
+func (r *agentRun) turn(last bool) (Message, bool, error) {
 	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0), Format: r.Format}
 	req.Temperature, req.MaxTokens = r.Temperature, r.MaxTokens
+	last, err := r.allow(&req)
+	if err != nil {
+		return Message{}, last, err
+	}
 	if last && len(req.Tools) > 0 {
 		req.System += lastTurn
 	}
+	m, err := r.say(req)
+	return m, last, err
+}
+
+// say has the model say a turn, and once more what has not its format.
+func (r *agentRun) say(req Request) (Message, error) {
 	t, err := r.ask(req)
 	if err != nil {
 		return Message{}, err
@@ -185,6 +196,23 @@ func (r *agentRun) ask(req Request) (*turn, error) {
 		return t, t.failed(&Error{Kind: Truncated, Provider: r.Model.Name(), Message: "the model's stream ended before its answer did"})
 	}
 	return t, nil
+}
+
+// allow asks what a request may cost, and reports whether it must be the last
+// one.
+func (r *agentRun) allow(req *Request) (last bool, err error) {
+	if r.Purse == nil {
+		return req.NoTools, nil
+	}
+	grant, err := r.Purse.Take(r.ctx, EstimateTokens(req.size()))
+	if err != nil {
+		return req.NoTools, err
+	}
+	if grant.Tokens > 0 && (req.MaxTokens == 0 || grant.Tokens < req.MaxTokens) {
+		req.MaxTokens = grant.Tokens
+	}
+	req.NoTools = req.NoTools || grant.Last
+	return req.NoTools, nil
 }
 
 // begin returns the turn that a request asks for: with what was said of it

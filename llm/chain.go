@@ -22,6 +22,7 @@ type ChainOptions struct {
 	Failures int           // of a model in a row, after which it rests: 3
 	Rest     time.Duration // before a resting model is tried with one request: 30 s
 	Log      *slog.Logger  // who did not answer, and who rests; nil: nobody is told
+	Prices   Prices        // of the models; nil: nothing is known of what they cost, and what nobody counts is not estimated
 }
 
 // A Chain is models of which each stands in for those before it. As a [Model]
@@ -51,12 +52,14 @@ var _ Model = (*Chain)(nil)
 type link struct {
 	model    Model
 	provider string
+	protocol string // name of the provider alone
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 	budget   *budget // shared by all models of the provider
 
 	refuses atomic.Bool // to go on with what it has begun, whatever its provider says
 
 	asked, failed, retried, stoodIn atomic.Int64
+	tally                           tally
 }
 
 // NewChain returns a chain of models, the first choice first. There must be
@@ -77,7 +80,7 @@ func NewChain(opts ChainOptions, models ...Model) *Chain {
 		if budgets[at] == nil {
 			budgets[at] = newBudget(opts.Budget)
 		}
-		c.links = append(c.links, &link{model: m, provider: at, breaker: opts.breaker(m.Name(), at), budget: budgets[at]})
+		c.links = append(c.links, &link{model: m, provider: at, protocol: protocolOf(m), breaker: opts.breaker(m.Name(), at), budget: budgets[at]})
 	}
 	return c
 }
@@ -92,6 +95,14 @@ func placeOf(m Model) string {
 		return ""
 	}
 	return p.Provider() + " at " + p.Host()
+}
+
+// protocolOf names a model's provider.
+func protocolOf(m Model) string {
+	if p, ok := m.(interface{ Provider() string }); ok {
+		return p.Provider()
+	}
+	return m.Name()
 }
 
 func (o ChainOptions) breaker(model, provider string) *gobreaker.TwoStepCircuitBreaker[struct{}] {
@@ -290,28 +301,31 @@ func (t *chainTurn) fail(err error) {
 func (t *chainTurn) stream(l *link) error {
 	var calls []*ToolCall
 	var usage *Usage
+	said := 0
 	for c, err := range l.model.Stream(t.ctx, t.asked(l)) {
 		if c.Usage != nil {
 			usage = c.Usage
 		}
 		if c.Call != nil {
 			calls = append(calls, c.Call)
+			said += len(c.Call.Function.Arguments)
 		}
-		if err != nil {
-			t.spend(usage)
+		if said += len(c.Text) + len(c.Reasoning); err != nil {
+			t.spend(t.account(l, usage, said, err))
 			return err
 		}
 		c.Usage, c.Call = nil, nil
 		t.join(&c)
 		if c.Finish != "" {
-			return t.finish(l, c, calls, usage)
+			return t.finish(l, c, calls, t.account(l, usage, said, nil))
 		}
 		if (c.Text != "" || c.Reasoning != "") && !t.hand(l, c) {
 			return errStopped
 		}
 	}
-	t.spend(usage)
-	return &Error{Kind: Truncated, Provider: l.provider, Message: "the model's stream ended before its answer did"}
+	err := &Error{Kind: Truncated, Provider: l.provider, Message: "the model's stream ended before its answer did"}
+	t.spend(t.account(l, usage, said, err))
+	return err
 }
 
 func (t *chainTurn) spend(u *Usage) {

@@ -29,6 +29,9 @@ type LinkStatus struct {
 	Failed   int64  `json:"failed"`             // of these, by its own fault
 	Retried  int64  `json:"retried"`
 	StoodIn  int64  `json:"stoodIn"` // answers that it gave in place of others
+
+	Price *Price `json:"-"`     // nil: it is not known
+	Spent Usage  `json:"usage"` // of all requests
 }
 
 // Status returns how the models do, in the chain's order.
@@ -38,6 +41,7 @@ func (c *Chain) Status() []LinkStatus {
 		all[i] = LinkStatus{
 			Model: l.model.Name(), Provider: l.provider, State: stateName(l.breaker.State()),
 			Asked: l.asked.Load(), Failed: l.failed.Load(), Retried: l.retried.Load(), StoodIn: l.stoodIn.Load(),
+			Price: c.priceOf(l, ""), Spent: l.tally.sum(),
 		}
 	}
 	return all

@@ -181,7 +181,24 @@ type Usage struct {
 	Reasoning    int    `json:"reasoningTokens,omitempty"`
 	CachedInput  int    `json:"cachedInputTokens,omitempty"`
 	CacheWritten int    `json:"cacheWriteInputTokens,omitempty"`
+
+	// What Parley adds. Tokens of models whose price is not known are counted
+	// as Unpriced, and are not in Cost.
+	Cost      int64 `json:"costMicros,omitempty"`      // in millionths of a US dollar
+	Unpriced  int   `json:"unpricedTokens,omitempty"`  // of Total
+	Estimated int   `json:"estimatedTokens,omitempty"` // of Total: nobody has counted them
 }
+
+// Tokens returns how many tokens were read and written.
+func (u Usage) Tokens() int {
+	if u.Total > 0 {
+		return u.Total
+	}
+	return u.Input + u.Output
+}
+
+// Spent returns what was spent.
+func (u Usage) Spent() Amount { return Amount{int64(u.Tokens()), u.Cost} }
 
 // Add returns the sum of two usages, named as the later one is.
 func (u Usage) Add(v Usage) Usage {
@@ -190,5 +207,6 @@ func (u Usage) Add(v Usage) Usage {
 		Input: u.Input + v.Input, Output: u.Output + v.Output, Total: u.Total + v.Total,
 		Reasoning: u.Reasoning + v.Reasoning, CachedInput: u.CachedInput + v.CachedInput,
 		CacheWritten: u.CacheWritten + v.CacheWritten,
+		Cost:         sum(u.Cost, v.Cost), Unpriced: u.Unpriced + v.Unpriced, Estimated: u.Estimated + v.Estimated,
 	}
 }

@@ -73,4 +73,5 @@ const (
 	FinishLength  Finish = "length"
 	FinishTools   Finish = "tool_calls"
 	FinishRefused Finish = "content_filter" // a refusal, by the model or a filter
+	FinishBudget  Finish = "budget"         // Parley's own: it answered without tools, since there was no more to spend
 )

@@ -48,6 +48,9 @@ func (r *agentRun) again(t *turn, req Request, fault *FormatError) (*turn, error
 		". Say the whole answer again, mended, as JSON and nothing else."}
 	req.Messages = slices.Concat(req.Messages, []Message{said, told})
 	req.NoTools = true
+	if _, err := r.allow(&req); err != nil {
+		return t, err
+	}
 	next, err := r.ask(req)
 	if err == nil && len(next.calls) > 0 {
 		err = ErrTurns

@@ -302,6 +302,7 @@ func (s *State) finish(ev *Event) {
 		d := details(&s.find(ev.MessageID).Metadata)
 		end := ev.Metadata.Parley
 		d.Finish, d.Provider, d.Model, d.Missed, d.Format = end.Finish, end.Provider, end.Model, end.Missed, end.Format
+		d.Usage = end.Usage
 	}
 }
 

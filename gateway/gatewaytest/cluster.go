@@ -78,6 +78,7 @@ type Replica struct {
 	Runner *run.Runner
 	Tools  *tools.Registry // of Cluster.Registry
 	Use    *fleet.Stats    // of Tools
+	Ledger *fleet.Ledger
 	Feeds  *fleet.Feeds
 	Book   *feed.Book
 	Agents *agents.Book
@@ -131,6 +132,8 @@ func (c *Cluster) Start() *Replica {
 	o := c.Run
 	o.Seats, o.Files = seats, gateway.NewFiles(db, gateway.FileOptions{})
 	o.Pins, o.Live = db, r.Book
+	r.Ledger = fleet.NewLedger(rdb, db.DaySpent, fleet.LedgerOptions{})
+	o.Budgets.Spent, o.Budgets.Ledger = db, r.Ledger
 	r.Runner = run.New(r.Queue, chat.NewInbox(rdb), db, db, r.Agents, box, c.Log.With("replica", name), o)
 	var ctx, work context.Context
 	ctx, r.stop = context.WithCancel(context.Background())

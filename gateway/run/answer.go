@@ -36,6 +36,7 @@ type answer struct {
 	unseen  []llm.Unseen // files of the question that the model is not shown
 	asks    []chat.Ask   // what the run has asked people before, answered or not
 	asking  []llm.Asked  // what it asks them now
+	purse   *purse       // what it may spend
 }
 
 // answer brings a run to its end, wherever it stands, and settles it: what it
@@ -103,6 +104,9 @@ func (a *answer) resume(ctx context.Context) error {
 	}
 	if err := a.choose(ctx); err != nil {
 		return err
+	}
+	if going {
+		a.usage = a.usage.Add(a.lost(st))
 	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
 	if going {
@@ -216,6 +220,9 @@ func (a *answer) prepare(ctx context.Context) error {
 		}
 		a.set, err = a.r.toolbox.Set(ctx)
 		a.set = narrowed(a.chosen.Tools(a.set), a.r.o.Offered)
+		if err == nil {
+			a.purse, err = newPurse(ctx, a)
+		}
 		return err
 	})
 }
@@ -244,6 +251,7 @@ func (a *answer) converse(ctx context.Context) error {
 	ctx, stop := context.WithTimeoutCause(ctx, a.r.o.MaxRun, errTooLong)
 	defer stop()
 	err := a.goOn(ctx)
+	a.usage = a.usage.Add(a.purse.leftOpen())
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -263,7 +271,7 @@ func (a *answer) goOn(ctx context.Context) error {
 	}
 	agent := *a.chosen.Agent
 	agent.Pause = a.r.pacer.pause()
-	agent.Data, agent.Format = a.live(ctx), a.rec.Format
+	agent.Data, agent.Format, agent.Purse = a.live(ctx), a.rec.Format, a.purse
 	if m := a.partial; m != nil {
 		agent.Begun = &llm.Begun{Text: m.Content, By: m.Metadata.Parley.Model}
 	}
@@ -274,6 +282,9 @@ func (a *answer) goOn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if cut := a.purse.cut(a.finish); cut != nil {
+		return cut
 	}
 	return ctx.Err()
 }

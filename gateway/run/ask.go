@@ -195,6 +195,7 @@ func (a *answer) suspend(ctx context.Context) error {
 		return err
 	}
 	a.w.put(ev)
+	a.purse.close(ctx)
 	return nil
 }
 

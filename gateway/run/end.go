@@ -37,6 +37,9 @@ func (a *answer) end(ctx context.Context, cause error) error {
 		last = a.failed(llm.Failure{Code: "storage_full", Message: "The answer is complete but could not be saved: the server's storage is full. The operator has to make room."})
 	}
 	a.w.put(last)
+	if a.purse != nil {
+		a.purse.close(ctx)
+	}
 	return nil
 }
 
@@ -62,7 +65,10 @@ func (a *answer) answerOpenCalls(cause error) {
 // lastEvent returns the entry with which the run ends.
 func (a *answer) lastEvent(cause error) chat.Event {
 	outcome := "success"
+	var budget *BudgetError
 	switch {
+	case errors.As(cause, &budget):
+		return a.failed(llm.Failure{Code: budget.Code(), Message: budget.Advice()})
 	case errors.Is(cause, errCancelled):
 		outcome = "cancelled"
 	case errors.Is(cause, errInterrupted):

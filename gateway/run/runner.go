@@ -107,6 +107,7 @@ type Options struct {
 	Shown     Shown                    // how much a model is shown of it
 	Tending   Tending                  // what is done for a conversation once it is answered
 	Short     func() bool              // there is no memory for another answer; nil: never
+	Budgets   Budgets                  // what may be spent; zero: anything
 }
 
 func (o Options) withDefaults() Options {

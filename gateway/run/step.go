@@ -18,8 +18,10 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 	}
 	switch {
 	case st.Text != "":
+		a.purse.came(len(st.Text))
 		a.w.text(st.Text, st.By)
 	case st.Reasoning != "":
+		a.purse.came(len(st.Reasoning))
 		a.w.reasoning(st.Reasoning)
 	case st.Turn != nil:
 		return a.turn(ctx, st, set)
@@ -33,7 +35,7 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 	case st.Anew:
 		a.w.rollBack(chat.Event{Type: chat.RunTakenOver, RunID: a.it.Run, Try: a.try})
 	case st.Usage != nil:
-		a.usage = a.usage.Add(*st.Usage)
+		a.spend(st.Usage)
 	}
 	return a.lease.Room(ctx)
 }
@@ -41,14 +43,9 @@ func (a *answer) step(ctx context.Context, st llm.Step, set *tools.Set) error {
 // turn writes the calls of a turn inside its message, whose end says that the
 // turn is whole: without it a successor rolls the turn back.
 func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
-	if st.Usage != nil {
-		a.usage = a.usage.Add(*st.Usage)
-	}
+	a.spend(st.Usage)
 	a.answeredBy(st.StandIn)
-	a.finish = ""
-	if st.Finish == llm.FinishLength || st.Finish == llm.FinishRefused {
-		a.finish = st.Finish
-	}
+	a.finish = a.finishOf(st)
 	if st.Turn.Content == "" && len(st.Turn.ToolCalls) == 0 {
 		a.w.closeAll(llm.Details{Finish: a.finish})
 		return nil
@@ -70,8 +67,31 @@ func (a *answer) turn(ctx context.Context, st llm.Step, set *tools.Set) error {
 	if st.StandIn != nil {
 		said.Model, said.Missed = st.StandIn.Model, st.StandIn.Missed
 	}
+	if len(st.Turn.ToolCalls) > 0 && a.usage != (llm.Usage{}) { // the run's end says it of the last turn
+		u := a.usage
+		said.Usage = &u
+	}
 	a.w.closeAll(said)
-	return a.archiveSaid(ctx)
+	return a.archiveSoFar(ctx, a.standing(chat.RunRunning))
+}
+
+// spend counts what a request has cost, nil if nobody can tell.
+func (a *answer) spend(u *llm.Usage) {
+	if u != nil {
+		a.usage = a.usage.Add(*u)
+		a.purse.counted(*u)
+	}
+}
+
+// finishOf is why a turn ended, if not because the model was done.
+func (a *answer) finishOf(st llm.Step) llm.Finish {
+	switch {
+	case st.Finish == llm.FinishLength || st.Finish == llm.FinishRefused:
+		return st.Finish
+	case a.purse.grant.Last && len(st.Turn.ToolCalls) == 0 && len(a.set.Specs()) > 0:
+		return llm.FinishBudget
+	}
+	return ""
 }
 
 // answeredBy notes who said a turn, nil for the model that is asked first, and

@@ -150,6 +150,9 @@ func (a *archive) run(ctx context.Context, r *chat.RunRecord) error {
 	if r == nil {
 		return nil
 	}
+	if err := a.spend(ctx, r); err != nil {
+		return err
+	}
 	usage, err := encodeOrNone(r.Usage)
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ func copied() []string {
 	return []string{
 		"conversations", "deleted_conversations", "messages", "runs", "guards", "secrets",
 		"endpoints", "mcp_servers", "api_keys", "credentials", "tokens", "departures",
-		"interrupts", "approvals", "file_owners", "files", "file_chunks", "feeds", "pins", "agents", "agent_versions",
+		"interrupts", "approvals", "file_owners", "files", "file_chunks", "feeds", "pins", "agents", "agent_versions", "usage_days",
 		"rag_collections", "rag_documents", "rag_chunks", "rag_segments", "rag_postings", "rag_dead",
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"parley/gateway/access"
 	"parley/gateway/agents"
 	"parley/gateway/chat"
+	"parley/llm"
 	"parley/tools"
 	"parley/tools/feed"
 	"parley/tools/mcp"
@@ -57,7 +58,7 @@ func fill(t *testing.T, db *DB) {
 	}
 	mustAccept(t, db, edit)
 	waits := chat.Batch{
-		Run:  &chat.RunRecord{ID: edit.Run, Status: chat.RunWaiting, Try: 1},
+		Run:  &chat.RunRecord{ID: edit.Run, Status: chat.RunWaiting, Try: 1, Usage: &llm.Usage{Model: "m", Input: 2, Output: 1, Total: 3, Cost: 4}},
 		Asks: []chat.Ask{{Interrupt: chat.Interrupt{ID: "i1", Expires: time.Now().Add(time.Hour)}, State: "s"}},
 	}
 	if err := db.Archive(t.Context(), "c8", 1, waits); err != nil {

@@ -150,6 +150,9 @@ func (a *answer) finish() llm.Finish {
 
 // usage counts a token for four bytes asked and one for each piece answered.
 func (a *answer) usage() llm.Usage {
+	if u := a.reply.Usage; u != nil {
+		return llm.Usage{Input: u.Input, Output: u.Output, Total: u.Input + u.Output}
+	}
 	in, out := len(a.req.Body)/4, len(a.reply.Pieces)+len(a.reply.Reasoning)+len(a.reply.Calls)
 	return llm.Usage{Input: in, Output: out, Total: in + out}
 }

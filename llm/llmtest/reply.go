@@ -3,15 +3,18 @@ package llmtest
 import (
 	"strings"
 	"time"
+
+	"parley/llm"
 )
 
 // A Reply is one scripted answer. The zero value is an empty answer that ends
 // with reason "stop".
 type Reply struct {
-	Reasoning []string // pieces of it, before the text
-	Pieces    []string // of the text
-	Calls     []Call   // after the text
-	Opaque    string   // with what thoughts or calls are signed, where the dialect has that
+	Reasoning []string   // pieces of it, before the text
+	Pieces    []string   // of the text
+	Calls     []Call     // after the text
+	Usage     *llm.Usage // Input and Output that are told; nil: by the length of both
+	Opaque    string     // with what thoughts or calls are signed, where the dialect has that
 
 	Delay time.Duration   // before anything is sent, headers too
 	Every time.Duration   // before each piece but the first

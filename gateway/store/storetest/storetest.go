@@ -90,6 +90,9 @@ type Store interface {
 
 	agents.Store
 	ChooseAgent(ctx context.Context, conv, agent string) error
+	ConversationSpent(ctx context.Context, conv string) (llm.Amount, error)
+	DaySpent(ctx context.Context, day, person, tenant string) (llm.Amount, error)
+	Usage(ctx context.Context, q chat.UsageQuery) ([]chat.UsageRow, error)
 
 	Ping(ctx context.Context) error
 }
@@ -119,6 +122,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"files", files()},
 		{"feeds", feeds()},
 		{"agents", agentTests()},
+		{"usage", usage()},
 	} {
 		for name, test := range g.tests {
 			t.Run(g.name+"/"+strings.ReplaceAll(name, " ", "_"), func(t *testing.T) { test(t, open(t)) })
