@@ -90,6 +90,8 @@ func routes() map[string]access {
 		"POST /v1/session":                             everybody,
 		"DELETE /v1/session":                           everybody,
 		"POST /v1/ws-ticket":                           everybody,
+		"GET /v1/usage":                                everybody, // their own
+		"GET /v1/usage/report":                         admins,
 		"POST /v1/keys":                                admins,
 		"GET /v1/keys":                                 admins,
 		"DELETE /v1/keys/:id":                          admins,

@@ -43,6 +43,8 @@ type Conversations interface {
 	Asks(ctx context.Context, run string) ([]chat.Ask, error)
 	Allowances(ctx context.Context, conv string) (tools []string, err error)
 	Disallow(ctx context.Context, conv, tool string) error
+	Usage(ctx context.Context, q chat.UsageQuery) ([]chat.UsageRow, error)
+	ConversationSpent(ctx context.Context, conv string) (llm.Amount, error)
 	Ping(ctx context.Context) error
 }
 
@@ -261,6 +263,8 @@ func (s *Server) routes() {
 	v1.HEAD("/files/:id", s.person(s.getFile))
 	v1.DELETE("/files/:id", s.person(s.deleteFile))
 	v1.POST("/retrieval", s.retrieve)
+	v1.GET("/usage", s.person(s.getUsage))
+	v1.GET("/usage/report", s.admin(s.usageReport))
 	v1.POST("/keys", s.operator(s.addKey))
 	v1.GET("/keys", s.operator(s.listKeys))
 	v1.DELETE("/keys/:id", s.operator(s.deleteKey))

@@ -4,6 +4,7 @@
 package llm
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -200,10 +201,10 @@ func (u Usage) Tokens() int {
 // Spent returns what was spent.
 func (u Usage) Spent() Amount { return Amount{int64(u.Tokens()), u.Cost} }
 
-// Add returns the sum of two usages, named as the later one is.
+// Add returns the sum of two usages, named as the later one is, if it is.
 func (u Usage) Add(v Usage) Usage {
 	return Usage{
-		Provider: v.Provider, Model: v.Model,
+		Provider: cmp.Or(v.Provider, u.Provider), Model: cmp.Or(v.Model, u.Model),
 		Input: u.Input + v.Input, Output: u.Output + v.Output, Total: u.Total + v.Total,
 		Reasoning: u.Reasoning + v.Reasoning, CachedInput: u.CachedInput + v.CachedInput,
 		CacheWritten: u.CacheWritten + v.CacheWritten,

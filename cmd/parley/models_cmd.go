@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"parley/llm"
+	"parley/llm/price"
 	"parley/llm/provider"
 	"parley/tools"
 )
@@ -24,7 +25,7 @@ asked which it lets rest.`
 
 // modelsCommand shows and tries the models of the settings.
 func (a *app) modelsCommand(ctx context.Context, args []string) error {
-	l := newLoader(a.env, "model", "model-provider", "model-url", "model-key", "model-key-file", "model-reasoning", "model-max-tokens", "model-fallback", "ops-addr", "config")
+	l := newLoader(a.env, "model", "model-provider", "model-url", "model-key", "model-key-file", "model-reasoning", "model-max-tokens", "model-fallback", "prices", "ops-addr", "config")
 	fs := a.flags("models", modelsUsage)
 	check := fs.Bool("check", false, "Ask the models.")
 	l.register(fs)
@@ -105,12 +106,26 @@ func (c *modelCheck) describe(s settings) {
 		return
 	}
 	c.line("provider", "%s at %s", r.Provider(), r.Host())
+	c.line("price", "%s", priceText(s.Prices, r.Provider(), r.Name()))
 	key, reasoning := s.ModelKey, s.ModelReasoning
 	if c.place > 0 {
 		key, reasoning = s.ModelFallback[c.place-1].Key, ""
 	}
 	c.line("key", "%s", cmp.Or(key.String(), "none"))
 	c.line("reasoning", "%s", cmp.Or(reasoning, "as the provider has it"))
+}
+
+// priceText says what a model costs.
+func priceText(t *price.Table, protocol, model string) string {
+	p, ok := t.Price(protocol, model)
+	if !ok {
+		return "not known: set PARLEY_PRICES, or no budget in dollars counts it"
+	}
+	if p == (llm.Price{}) {
+		return "free"
+	}
+	return fmt.Sprintf("a million tokens: in %s, cached %s, written to the cache %s, out %s; the table is of %s",
+		price.FormatDollars(p.Input), price.FormatDollars(p.CachedInput), price.FormatDollars(p.CacheWritten), price.FormatDollars(p.Output), price.Asof)
 }
 
 // A modelReply is what came of one question.

@@ -84,9 +84,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	runner := run.New(queue, chat.NewInbox(redis), db, db, who, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
 		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s),
-		Pins: db, PinsMost: s.Pins, Live: book,
+		Pins: db, PinsMost: s.Pins, Live: book, Budgets: budgetsOf(s, db, redis),
 		Tending: tending,
 	})
+	warnOfPrices(s, model, log)
 	page, err := web.New()
 	if err != nil {
 		return err

@@ -35,8 +35,19 @@ func (m modelMetrics) Collect(out chan<- prometheus.Metric) {
 		send("parley_model_requests_total", "Requests to a model, retries among them.", prometheus.CounterValue, float64(s.Asked))
 		send("parley_model_failures_total", "Requests that failed by the model's own fault.", prometheus.CounterValue, float64(s.Failed))
 		send("parley_model_retries_total", "Requests that were made once more.", prometheus.CounterValue, float64(s.Retried))
+		m.spent(out, strconv.Itoa(i+1), s)
 		send("parley_model_stood_in_total", "Turns of a model in the place of those before it.", prometheus.CounterValue, float64(s.StoodIn))
 	}
+}
+
+// spent says what was spent at a model, by this replica since it started.
+func (m modelMetrics) spent(out chan<- prometheus.Metric, place string, s llm.LinkStatus) {
+	tokens := prometheus.NewDesc("parley_tokens_total", "Tokens that a model has read and written; cached ones are of the input, too, as the provider counts them.", []string{"place", "model", "provider", "kind"}, nil)
+	for kind, n := range map[string]int{"input": s.Spent.Input, "cached": s.Spent.CachedInput, "written": s.Spent.CacheWritten, "output": s.Spent.Output, "estimated": s.Spent.Estimated} {
+		out <- prometheus.MustNewConstMetric(tokens, prometheus.CounterValue, float64(n), place, s.Model, s.Provider, kind)
+	}
+	cost := prometheus.NewDesc("parley_cost_usd_total", "What a model has cost, in US dollars, as far as its price is known.", []string{"place", "model", "provider"}, nil)
+	out <- prometheus.MustNewConstMetric(cost, prometheus.CounterValue, float64(s.Spent.Cost)/1e6, place, s.Model, s.Provider)
 }
 
 // askServer asks a running server how its models do.

@@ -46,7 +46,11 @@ func openChain(s settings, log *slog.Logger) (*llm.Chain, run.Tending, error) {
 		return nil, run.Tending{}, err
 	}
 	fitted, first := fitModels(s, models)
-	chain := llm.NewChain(llm.ChainOptions{Log: log}, fitted...)
+	o := llm.ChainOptions{Log: log}
+	if s.Prices != nil {
+		o.Prices = s.Prices
+	}
+	chain := llm.NewChain(o, fitted...)
 	tending, err := openTending(s, chain, first)
 	return chain, tending, err
 }

@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"parley/llm"
+	"parley/llm/price"
 )
 
 // settings are all that an operator can choose. Every field has been checked;
@@ -39,6 +42,8 @@ type settings struct {
 	Titles         string     // "true" or "false"
 	Suggestions    string     // "true" or "false"
 	SystemPrompt   string
+	Prices         *price.Table // of models
+	PricesText     string       // as they were written
 
 	AdminToken     secret // empty: one is to be made
 	PublicURL      string // empty: what each request says
@@ -94,6 +99,12 @@ type settings struct {
 	MaxTurns      int
 	ParallelTools int
 	ToolsOffered  int // 0 for all
+	BudgetRun          llm.Amount // 0 of a kind for any amount
+	BudgetConversation llm.Amount
+	BudgetPerson       llm.Amount // of a day
+	BudgetTenant       llm.Amount // of a day
+	BudgetDay          llm.Amount // of everybody
+
 	Gather        time.Duration
 	Lease         time.Duration
 	Drain         time.Duration

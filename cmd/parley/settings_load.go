@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"parley/llm/price"
 )
 
 // A wrongSettings error lists everything that is wrong, so that one start is
@@ -200,6 +202,9 @@ func (l *loader) fromEnv() map[string]given {
 
 // complete fills in the defaults that follow from others.
 func (l *loader) complete(s *settings) {
+	if s.Prices == nil {
+		s.Prices = price.Default()
+	}
 	if s.Data == "" {
 		s.Data = dataFolder(l.env)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"parley/llm"
 	"parley/llm/provider"
 )
 
@@ -140,6 +141,7 @@ func modelRows() []setting {
 			func(s *settings) *string { return &s.Titles }, oneOf("true", "false")),
 		text("suggestions", "true|false", "false", "Whether the model suggests what could be asked next, after each answer.",
 			func(s *settings) *string { return &s.Suggestions }, oneOf("true", "false")),
+		pricesRow(),
 		text("system-prompt", "text", "", "Instructions that the model is given before every conversation.",
 			func(s *settings) *string { return &s.SystemPrompt }, anyText),
 	})
@@ -213,6 +215,11 @@ func answerRows() []setting {
 		number("max-turns", "n", "12", "Turns of the model in one answer.", 1, 1000, func(s *settings) *int { return &s.MaxTurns }),
 		number("parallel-tools", "n", "8", "Tool calls of one answer at the same time.", 1, 256, func(s *settings) *int { return &s.ParallelTools }),
 		number("tools-offered", "n", "40", "Tools that a model is offered, those that fit the question best; it finds the others by searching. 0 offers all.", 0, 2000, func(s *settings) *int { return &s.ToolsOffered }),
+		budget("budget-run", "What one answer may cost: tokens, dollars, or both, such as 200000,$0.50; empty is any amount.", func(s *settings) *llm.Amount { return &s.BudgetRun }),
+		budget("budget-conversation", "What one conversation may cost, as budget-run.", func(s *settings) *llm.Amount { return &s.BudgetConversation }),
+		budget("budget-person", "What one person may spend in a day, which ends at 00:00 UTC, as budget-run. The administrator may spend any amount.", func(s *settings) *llm.Amount { return &s.BudgetPerson }),
+		budget("budget-tenant", "What the people of one tenant may spend in a day, all together.", func(s *settings) *llm.Amount { return &s.BudgetTenant }),
+		budget("budget-day", "What everybody may spend in a day, all together.", func(s *settings) *llm.Amount { return &s.BudgetDay }),
 		period("gather", "33ms", "How long pieces of answers are gathered before they go out together.", "1ms", "1s", func(s *settings) *duration { return &s.Gather }),
 		period("lease", "2s", "How long a silent replica keeps its conversations before others take over.", "500ms", "1m", func(s *settings) *duration { return &s.Lease }),
 		period("drain", "25s", "Longest that a replica takes to hand everything over when it is stopped.", "1s", "10m", func(s *settings) *duration { return &s.Drain }),

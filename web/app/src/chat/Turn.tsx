@@ -7,9 +7,9 @@ import { Suggestions, Summary } from './Mark'
 import { ToolGroup } from './ToolCard'
 import type { ConvView, Part, Turn as TurnData } from './view'
 import { citedIn } from '../core/mdstream'
-import type { Details, Source } from '../core/protocol'
+import type { Details, Source, Usage } from '../core/protocol'
 import { copy } from '../ui/clipboard'
-import { duration, number, time } from '../ui/format'
+import { dollars, duration, number, time } from '../ui/format'
 import * as icons from '../ui/icons'
 
 export function Turn({ view, id }: { view: ConvView; id: string }) {
@@ -34,8 +34,10 @@ function Answer({ view, t }: { view: ConvView; t: TurnData }) {
       {t.tries > 1 && <p class="takeover"><icons.Handover />continued by another replica</p>}
       {t.parts.map((p, i) => <PartView key={keyOf(p)} p={p} t={t} view={view} final={!t.running || i < t.parts.length - 1} />)}
       {t.running && <Thinking view={view} t={t} />}
+      {!end && t.spent && <Spent usage={view.message(t.spent).value.metadata?.parley.usage} />}
       {end?.failure && <Notice kind="bad" text={end.failure.message || 'The answer failed.'} t={t} />}
       {end?.status === 'cancelled' && <Notice kind="calm" text={t.parts.length ? 'Stopped here.' : 'Stopped before the first word.'} t={t} />}
+      {end?.finish === 'budget' && <p class="unseen"><icons.Halt />There was no more to spend on tools, so the model answered with what it had.</p>}
       {end?.unseen?.map((f) => <p class="unseen" key={f.fileId}><icons.Warn />The model was not shown {f.name}: {f.reason}.</p>)}
       {end && <Cited view={view} t={t} />}
       {end && <Foot view={view} t={t} end={end} />}
@@ -116,8 +118,7 @@ export function pathOf(s: Source): string {
 }
 
 function Foot({ view, t, end }: { view: ConvView; t: TurnData; end: Details }) {
-  const tokens = end.usage?.totalTokens || (end.usage?.inputTokens ?? 0) + (end.usage?.outputTokens ?? 0)
-  const facts = [answeredBy(end), end.model, missed(end), end.tookMs ? duration(end.tookMs) : '', tokens ? `${number(tokens)} tokens` : '', end.at ? time(end.at) : '']
+  const facts = [answeredBy(end), end.model, missed(end), end.tookMs ? duration(end.tookMs) : '', ...costs(end.usage), end.at ? time(end.at) : '']
   return (
     <div class="foot-row">
       {t.parts.some((p) => p.kind === 'text') && <CopyButton text={() => answerText(view, t)} label="Copy the answer" />}
@@ -136,6 +137,20 @@ function answeredBy({ agent }: Details): string {
   if (!agent) return ''
   if (agent.instead) return `${agent.instead} is no more: the default agent answered`
   return agents.value.length > 1 || agent.name !== 'default' ? agentTitle(agent.name) : ''
+}
+
+/** What a running answer has cost so far. */
+function Spent({ usage }: { usage?: Usage }) {
+  return <p class="facts spent">{costs(usage).filter(Boolean).join(' · ')}</p>
+}
+
+/** Tokens and money, as far as they are known. */
+function costs(u?: Usage): string[] {
+  if (!u) return []
+  const tokens = u.totalTokens || (u.inputTokens ?? 0) + (u.outputTokens ?? 0)
+  const about = u.estimatedTokens ? '~' : ''
+  const money = u.costMicros ? `${u.unpricedTokens ? 'at least ' : about}${dollars(u.costMicros)}` : ''
+  return [tokens ? `${about}${number(tokens)} tokens` : '', money]
 }
 
 /** Who should have answered, if it was another. */

@@ -18,6 +18,7 @@ export interface Turn {
   run: string
   parts: Part[]
   last: string // the message that says how it ended, empty while it runs
+  spent: string // the last message that says what it has cost so far, empty for none
   running: boolean
   waiting: boolean // for a person
   tries: number
@@ -127,6 +128,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
     t.run = runOf(m) || t.run
     addParts(t, m, results)
     if (m.role === 'assistant' && m.metadata?.parley.status) t.last = m.id
+    if (m.metadata?.parley.usage) t.spent = m.id
   }
   for (const t of turns) t.tries = tries.get(t.run) ?? 1
   markRunning(turns, state)
@@ -137,7 +139,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
 
 function newTurn(m: Message): Turn {
   const question = m.role === 'user' ? m.id : ''
-  return { key: m.id, question, run: '', parts: [], last: '', running: false, waiting: false, tries: 1, newest: false, summary: '' }
+  return { key: m.id, question, run: '', parts: [], last: '', spent: '', running: false, waiting: false, tries: 1, newest: false, summary: '' }
 }
 
 function addParts(t: Turn, m: Message, results: Map<string, string>): void {

@@ -119,11 +119,28 @@ export interface AgentVersion extends Agent { version: number; at: string; by?: 
 
 export interface AgentShown extends AgentVersion { available: { models: string[]; system: string } }
 
+export type By = 'day' | 'person' | 'model' | 'tenant'
+
+/** A sum of what was spent. */
+export interface Spent {
+  day?: string
+  person?: string
+  model?: string
+  tenant?: string
+  runs: number
+  tokens: number
+  inputTokens: number
+  outputTokens: number
+  costMicros: number
+  unpricedTokens?: number
+}
+
 const body = (v: unknown) => JSON.stringify(v)
 const tool = (name: string) => '/v1/tools/' + encodeURIComponent(name)
 
 export const session = () => call<{ signedIn: boolean }>('/v1/session')
 export const signIn = (token: string) => call('/v1/session', { method: 'POST', body: body({ token }) })
+export const usage = (by: By, days: number) => call<{ usage: Spent[] }>('/v1/usage/report?' + new URLSearchParams({ by, days: String(days) }))
 export const signOut = () => call('/v1/session', { method: 'DELETE' })
 export const tools = () => call<{ tools: Tool[] }>('/v1/tools')
 export const declaration = (name: string) => call<Declaration>(tool(name))

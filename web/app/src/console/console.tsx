@@ -10,10 +10,11 @@ import './console.css'
 import { faultOf, Field, Link } from './parts'
 import { signedIn } from './state'
 import { Servers } from './Servers'
+import { Spending } from './Spending'
 import { ToolPage } from './ToolPage'
 import { Tools } from './Tools'
 
-const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/agents', 'Agents'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/connections', 'Connected accounts']]
+const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/agents', 'Agents'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/usage', 'Usage'], ['/console/connections', 'Connected accounts']]
 
 function titleOf(path: string): string {
   const tool = /^\/console\/tools\/([^/+]+)$/.exec(path)
@@ -61,6 +62,7 @@ function Place({ path }: { path: string }) {
   const agent = /^\/console\/agents(?:\/([^/]+))?\/?$/.exec(path)
   if (agent) return agent[1] ? <AgentPage key={agent[1]} name={decodeURIComponent(agent[1])} /> : <Agents />
   if (path.startsWith('/console/servers')) return <Servers />
+  if (path.startsWith('/console/usage')) return <Spending />
   if (path.startsWith('/console/tools/+')) return <Add way={path.split('/')[4] ?? 'form'} />
   const m = /^\/console\/tools\/([^/]+)$/.exec(path)
   return m ? <ToolPage key={m[1]} name={m[1]!} /> : <Tools />

@@ -8,6 +8,9 @@ export interface Usage {
   inputTokens?: number
   outputTokens?: number
   totalTokens?: number
+  costMicros?: number // in millionths of a US dollar
+  unpricedTokens?: number // whose price is not known
+  estimatedTokens?: number // that nobody has counted
 }
 
 /** A file that is kept, without what is in it. */
@@ -94,6 +97,7 @@ export interface Details {
   failure?: { code: string; message: string }
   model?: string
   usage?: Usage
+  finish?: string // why the model ended, if not because it was done
   tookMs?: number
   unseen?: { fileId: string; name: string; reason: string }[] // files that the model was not shown
   missed?: Missed[]

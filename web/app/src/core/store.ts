@@ -2,7 +2,7 @@
 // gateway/chat/state.go does, so that every tab shows what the server knows.
 // Messages are replaced, never changed in place: who draws compares identity.
 
-import type { Details, Entry, Message, Run, State, Summary } from './protocol'
+import type { Details, Entry, Event, Message, Run, State, Summary } from './protocol'
 import { applyTool } from './storetool'
 
 export function emptyState(): State {
@@ -69,6 +69,9 @@ export function apply(s: State, e: Entry): void {
       write(s, ev.messageId ?? '', ev.delta ?? '')
       break
     case 'TEXT_MESSAGE_END':
+      spent(s, ev)
+      close(s, ev.messageId ?? '')
+      break
     case 'REASONING_MESSAGE_END':
       close(s, ev.messageId ?? '')
       break
@@ -179,6 +182,7 @@ function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): v
     d.tookMs = ev.metadata.parley.tookMs
     d.missed = ev.metadata.parley.missed
     if (ev.metadata.parley.agent) d.agent = ev.metadata.parley.agent
+    if (ev.metadata.parley.finish) d.finish = ev.metadata.parley.finish
     if (ev.metadata.parley.unseen) d.unseen = ev.metadata.parley.unseen
   }
   if (ev.usage?.length) d.usage = ev.usage[ev.usage.length - 1]
@@ -222,6 +226,14 @@ function write(s: State, id: string, delta: string): void {
   const i = place(s, id)
   const m = s.messages[i]
   if (m) s.messages[i] = { ...m, content: (m.content ?? '') + delta }
+}
+
+/** Notes what the run has cost so far, which the end of a turn says. */
+function spent(s: State, ev: Event): void {
+  const usage = ev.metadata?.parley.usage
+  const i = usage ? place(s, ev.messageId ?? '') : -1
+  const m = s.messages[i]
+  if (m) s.messages[i] = { ...m, metadata: { parley: { ...m.metadata?.parley, usage } } }
 }
 
 function close(s: State, id: string): void {

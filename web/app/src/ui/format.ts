@@ -21,6 +21,13 @@ export function number(n: number): string {
   return count.format(n)
 }
 
+/** What was spent: cents, and for less than a dollar as much as says something. */
+export function dollars(micros: number): string {
+  const usd = micros / 1_000_000
+  const digits = usd >= 1 ? 2 : usd >= 0.01 ? 3 : 5
+  return new Intl.NumberFormat(undefined, { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol', minimumFractionDigits: 2, maximumFractionDigits: digits }).format(usd)
+}
+
 export function bytes(n: number): string {
   if (n < 1_000) return whole.format(n) + '\u00a0B'
   if (n < 999_950) return tenth.format(n / 1_000) + '\u00a0kB'
