@@ -78,7 +78,7 @@ func (p *purse) Take(ctx context.Context, need int) (llm.Grant, error) {
 	if err := p.takeDays(ctx, &left, usual, least); err != nil {
 		return p.refuse(err)
 	}
-	p.grant = llm.Grant{Tokens: p.longest(left), Last: !left.covers(usual.Add(usual))}
+	p.grant = llm.Grant{Tokens: p.longest(left), Last: !left.covers(usual.Add(least))}
 	return p.grant, nil
 }
 

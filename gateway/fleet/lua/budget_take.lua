@@ -13,8 +13,8 @@ local function release(sums, holds, run)
   local held = redis.call('HGET', sums, 'r:' .. run)
   if held then
     local a, b = string.match(held, '(%d+) (%d+)')
-    redis.call('HINCRBY', sums, 'ht', text(-tonumber(a)))
-    redis.call('HINCRBY', sums, 'hm', text(-tonumber(b)))
+    redis.call('HINCRBY', sums, 'ht', text(0 - tonumber(a)))
+    redis.call('HINCRBY', sums, 'hm', text(0 - tonumber(b)))
     redis.call('HDEL', sums, 'r:' .. run)
   end
   redis.call('ZREM', holds, run)
