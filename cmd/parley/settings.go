@@ -91,23 +91,23 @@ type settings struct {
 
 	Memory int64 // bytes, 0 for what the environment says
 
-	Answers       int
-	PerPerson     int // 0 for any number
-	PerTenant     int // 0 for any number
-	MaxRun        time.Duration
-	ApprovalTime  time.Duration
-	MaxTurns      int
-	ParallelTools int
-	ToolsOffered  int // 0 for all
+	Answers            int
+	PerPerson          int // 0 for any number
+	PerTenant          int // 0 for any number
+	MaxRun             time.Duration
+	ApprovalTime       time.Duration
+	MaxTurns           int
+	ParallelTools      int
+	ToolsOffered       int        // 0 for all
 	BudgetRun          llm.Amount // 0 of a kind for any amount
 	BudgetConversation llm.Amount
 	BudgetPerson       llm.Amount // of a day
 	BudgetTenant       llm.Amount // of a day
 	BudgetDay          llm.Amount // of everybody
 
-	Gather        time.Duration
-	Lease         time.Duration
-	Drain         time.Duration
+	Gather time.Duration
+	Lease  time.Duration
+	Drain  time.Duration
 }
 
 // Demo reports whether the built-in model answers: it was asked for, or no
