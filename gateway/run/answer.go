@@ -205,9 +205,10 @@ func (a *answer) title() string {
 // its beginning, so that comes first.
 func (a *answer) prepare(ctx context.Context) error {
 	a.begun = make(chan struct{})
+	rec := a.startRecord() // before anything more is spent
 	go func() {
 		defer close(a.begun)
-		a.unbegun = a.archiveStart(ctx)
+		a.unbegun = a.archiveSoFar(ctx, rec)
 	}()
 	if a.it.Edits != "" {
 		if err := a.isBegun(); err != nil {
@@ -234,12 +235,12 @@ func (a *answer) isBegun() error {
 	return a.unbegun
 }
 
-func (a *answer) archiveStart(ctx context.Context) error {
+func (a *answer) startRecord() *chat.RunRecord {
 	s := chat.RunRunning
 	if a.rec.Status == chat.RunAbandoned { // whoever takes over is to know
 		s = chat.RunAbandoned
 	}
-	return a.archiveSoFar(ctx, a.standing(s))
+	return a.standing(s)
 }
 
 // converse has the agent answer, until it has, somebody stops it, or time is
