@@ -105,6 +105,12 @@ func (s *lineReader) fill() error {
 	if err != nil {
 		return err
 	}
+	if s.r.Buffered() == s.r.Size() && s.r.Size() < fastBuffer {
+		s.r = bufio.NewReaderSize(s.r, fastBuffer) // goes on with what the small one holds
+		if b, err = s.r.Peek(1); err != nil {
+			return err
+		}
+	}
 	if s.skipLF {
 		s.skipLF = false
 		if b[0] == '\n' {

@@ -27,6 +27,7 @@ func Ollama(opts Options) (*Remote, error) {
 	}
 	r.at(u.JoinPath("api", "chat"))
 	r.lines = true
+	r.header.Set("Accept", "application/x-ndjson")
 	if r.key != "" {
 		r.header.Set("Authorization", "Bearer "+r.key)
 	}

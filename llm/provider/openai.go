@@ -87,7 +87,7 @@ func maxTokensField(u *url.URL) string {
 }
 
 func (o *openai) decoder(w *wire) decoder {
-	return &openaiDecoder{wire: w, calls: callList{limit: w.limits.MaxLine}}
+	return &openaiDecoder{wire: w, calls: callList{limit: w.limits.MaxLine}, choices: make([]openaiChoice, 0, 1)} // the JSON decoder would begin with room for ten
 }
 
 // limit returns how long an answer may be, 0 if that is left to the server.

@@ -106,10 +106,13 @@ func newRemote(p place, opts Options, proto protocol) (*Remote, error) {
 	default:
 		return nil, errors.New("provider: " + p.provider + ": reasoning is off, low, medium or high")
 	}
+	header := http.Header{}
+	header.Set("Content-Type", "application/json")
+	header.Set("Accept", "text/event-stream")
 	return &Remote{
 		proto: proto,
 		wire: wire{
-			provider: p.provider, key: key, model: opts.Model, opts: opts, header: http.Header{},
+			provider: p.provider, key: key, model: opts.Model, opts: opts, header: header,
 			client: streamingClient(opts.Client), limits: opts.withDefaults(),
 		},
 		input: &inputs{},
@@ -130,7 +133,7 @@ func streamingClient(given *http.Client) *http.Client {
 			TLSHandshakeTimeout: 10 * time.Second,
 			ForceAttemptHTTP2:   true,
 			ReadBufferSize:      1 << 10,
-			WriteBufferSize:     1 << 10, // ten thousand silent streams hold one each
+			WriteBufferSize:     512, // ten thousand silent streams hold one each
 			MaxIdleConnsPerHost: 64,      // the default of 2 dials anew for nearly every one of parallel streams
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true, // compressors hold pieces back

@@ -1,11 +1,11 @@
 package provider
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -129,16 +129,15 @@ func (w *wire) post(ctx context.Context, request any) (*http.Response, error) {
 	if err != nil {
 		return nil, &llm.Error{Kind: llm.BadRequest, Message: "the request is not JSON", Err: err}
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	p := &payload{data: body}
+	defer p.drop()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, p.open())
 	if err != nil {
 		return nil, fmt.Errorf("provider: %s: %w", w.provider, err)
 	}
-	r.Header = w.header.Clone()
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "text/event-stream")
-	if w.lines {
-		r.Header.Set("Accept", "application/x-ndjson")
-	}
+	r.ContentLength = int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return p.open(), nil }
+	r.Header = w.header // which a transport only reads
 	return w.client.Do(r)
 }
 

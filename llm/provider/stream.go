@@ -56,7 +56,7 @@ func (s *stream) run(request any) error {
 	if resp.StatusCode != http.StatusOK {
 		return s.refusal(resp, resp.Body)
 	}
-	r := bufio.NewReader(resp.Body)
+	r := bufio.NewReaderSize(resp.Body, slowBuffer)
 	switch b := firstByte(r); {
 	case b == '<' || b == '[', b == gzipMagic:
 		return s.refusal(resp, r)
@@ -70,6 +70,13 @@ func (s *stream) run(request any) error {
 	s.drain(r)
 	return err
 }
+
+const (
+	// slowBuffer is enough for a model that says a few words at a time, as
+	// most of ten thousand streams do.
+	slowBuffer = 1 << 10
+	fastBuffer = 4 << 10
+)
 
 // gzipMagic begins a compressed body, which nobody asked for.
 const gzipMagic = 0x1f
