@@ -60,9 +60,23 @@ type geminiDecoder struct {
 	candidates []geminiCandidate // of the last chunk, its memory used again
 }
 
+// room returns memory for a chunk: the decoder would make room for ten
+// candidates of ten parts, and leave old fields in elements that it reuses.
+func (d *geminiDecoder) room() []geminiCandidate {
+	if cap(d.candidates) == 0 {
+		d.candidates = make([]geminiCandidate, 1)
+		d.candidates[0].Content.Parts = make([]geminiPiece, 1)
+	}
+	all := d.candidates[:cap(d.candidates)]
+	parts := all[0].Content.Parts
+	clear(parts[:cap(parts)])
+	clear(all)
+	all[0].Content.Parts = parts[:0]
+	return all[:0]
+}
+
 func (d *geminiDecoder) take(ev event) (llm.Chunk, progress, error) {
-	clear(d.candidates[:cap(d.candidates)])
-	c := geminiChunk{Candidates: d.candidates[:0]}
+	c := geminiChunk{Candidates: d.room()}
 	if err := fastjson.Unmarshal(ev.data, &c); err != nil && ev.name != "error" {
 		return llm.Chunk{}, going, chunkError(err)
 	}

@@ -134,7 +134,7 @@ func streamingClient(given *http.Client) *http.Client {
 			ForceAttemptHTTP2:   true,
 			ReadBufferSize:      1 << 10,
 			WriteBufferSize:     512, // ten thousand silent streams hold one each
-			MaxIdleConnsPerHost: 64,      // the default of 2 dials anew for nearly every one of parallel streams
+			MaxIdleConnsPerHost: 64,  // the default of 2 dials anew for nearly every one of parallel streams
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true, // compressors hold pieces back
 		}
