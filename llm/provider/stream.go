@@ -74,7 +74,7 @@ func (s *stream) run(request any) error {
 const (
 	// slowBuffer is enough for a model that says a few words at a time, as
 	// most of ten thousand streams do.
-	slowBuffer = 1 << 10
+	slowBuffer = 768
 	fastBuffer = 4 << 10
 )
 

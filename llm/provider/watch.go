@@ -39,35 +39,33 @@ type watch struct {
 	parent context.Context
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	total  *time.Timer
-	idle   *time.Timer
+	total  time.Duration
+	end    time.Time   // of the whole answer
+	timer  *time.Timer // for the end, or before it for what is expected
 }
 
 // newWatch derives a watched context from ctx. The caller must call stop.
 func newWatch(ctx context.Context, total time.Duration) *watch {
-	w := &watch{parent: ctx}
+	w := &watch{parent: ctx, total: total, end: time.Now().Add(total)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.total = time.AfterFunc(total, func() {
-		w.cancel(&lateError{fmt.Sprintf("the answer took longer than %v", total)})
-	})
+	w.timer = time.AfterFunc(total, w.late)
 	return w
 }
 
-// expect ends the context unless came is called within d.
-func (w *watch) expect(d time.Duration) {
-	if w.idle == nil {
-		w.idle = time.AfterFunc(d, func() { w.cancel(&lateError{"no piece of an answer came in time"}) })
+func (w *watch) late() {
+	if time.Now().Before(w.end) {
+		w.cancel(&lateError{"no piece of an answer came in time"})
 		return
 	}
-	w.idle.Reset(d)
+	w.cancel(&lateError{fmt.Sprintf("the answer took longer than %v", w.total)})
 }
 
-func (w *watch) came() { w.idle.Stop() }
+// expect ends the context unless came is called within d.
+func (w *watch) expect(d time.Duration) { w.timer.Reset(min(d, time.Until(w.end))) }
+
+func (w *watch) came() { w.timer.Reset(time.Until(w.end)) }
 
 func (w *watch) stop() {
-	w.total.Stop()
-	if w.idle != nil {
-		w.idle.Stop()
-	}
+	w.timer.Stop()
 	w.cancel(nil)
 }
