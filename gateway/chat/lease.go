@@ -43,6 +43,7 @@ type Lease struct {
 	run     int           // entries since the last trim of this holder
 	bytes   int           // of those
 	until   time.Time     // the lease is ours at least until then
+	kept    time.Time     // the keys' lifetimes were last refreshed by a renewal
 	noticed int64         // items that the inbox is known to have at the most
 	changed chan struct{} // closed, and replaced, when the queue has emptied or doubt has ended
 	spaced  chan struct{} // closed, and replaced, when the queue has shrunk

@@ -27,13 +27,14 @@ func (l *Lease) Doubt() {
 // keep renews the lease and resolves doubt until the lease ends.
 func (l *Lease) keep() {
 	defer close(l.done)
-	tick := time.NewTicker(l.q.heartbeat)
+	tick := time.NewTimer(l.q.beat())
 	defer tick.Stop()
 	for {
 		select {
 		case <-l.ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(l.q.beat())
 			if err := l.Renew(l.ctx); errors.Is(err, errDoubt) {
 				l.Doubt()
 			}
@@ -41,6 +42,13 @@ func (l *Lease) keep() {
 			l.resolve()
 		}
 	}
+}
+
+// beat returns how long it is until a lease is renewed next: at most a
+// heartbeat, and until one of the moments, eight in a heartbeat, that all
+// leases of a replica share, so that renewals go out together.
+func (q *Queue) beat() time.Duration {
+	return q.heartbeat - time.Duration(time.Now().UnixNano())%max(1, q.heartbeat/8)
 }
 
 // Renew holds the lease for another ttl and tells the holder if the inbox has
@@ -55,10 +63,11 @@ func (l *Lease) Renew(ctx context.Context) error {
 	defer l.turned()
 	l.mu.Lock()
 	gen, known, settled := l.gen, l.known, l.settled()
-	l.mu.Unlock()
 	sent := time.Now()
-	v, err := renewScript.Run(ctx, l.q.rdb, []string{l.keys.own, l.keys.in, l.keys.due, l.keys.log},
-		l.Conversation, gen, l.q.ttl.Milliseconds(), ownTTL.Milliseconds(), inTTL.Milliseconds(), l.q.logTTL.Milliseconds()).Int64Slice()
+	keep := sent.Sub(l.kept) > l.q.logTTL/20
+	l.mu.Unlock()
+	v, err := l.q.renewals.renew(ctx, []string{l.keys.own, l.keys.in, l.keys.due, l.keys.log},
+		l.Conversation, gen, l.q.ttl.Milliseconds(), keep, ownTTL.Milliseconds(), inTTL.Milliseconds(), l.q.logTTL.Milliseconds())
 	if err != nil {
 		if l.ctx.Err() == nil { // else the lease has ended meanwhile, which says nothing of Redis
 			l.q.trouble(l.Conversation)
@@ -71,6 +80,9 @@ func (l *Lease) Renew(ctx context.Context) error {
 	l.mu.Lock()
 	if l.gen == gen {
 		l.until = sent.Add(l.q.ttl)
+	}
+	if keep {
+		l.kept = sent
 	}
 	fresh := v[1] > l.noticed
 	l.noticed = min(l.noticed, v[1])

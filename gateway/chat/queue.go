@@ -54,6 +54,7 @@ type Queue struct {
 	log       *Log
 	inbox     *Inbox
 	pub       *publisher
+	renewals  *renewer
 	inc       string
 	ttl       time.Duration
 	heartbeat time.Duration
@@ -84,6 +85,7 @@ func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptio
 		linger = time.Millisecond
 	}
 	q.pub = newPublisher(rdb, linger)
+	q.renewals = &renewer{rdb: rdb, limit: q.ttl / 2, sharded: sharded(rdb)}
 	return q
 }
 
