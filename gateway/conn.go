@@ -48,6 +48,7 @@ type conn struct {
 	beaten  time.Time     // last beat
 	leaving bool          // bye was said: only answers are written
 	ended   bool
+	doing   context.CancelFunc // ends what the reader waits for; nil if nothing
 
 	uploads uploads // owned by the reader
 
@@ -80,7 +81,32 @@ func newConn(s *Server, ws *websocket.Conn, w *wire, p Principal) *conn {
 // as all else of an idle connection's reader.
 func (c *conn) stop() {
 	c.cancel()
+	c.mu.Lock()
+	doing := c.doing
+	c.mu.Unlock()
+	if doing != nil {
+		doing()
+	}
 	_ = c.wire.Close()
+}
+
+// within returns a context for what the reader does, which ends with the
+// connection too. It is no child of the connection's: a context that has had
+// one keeps half a KiB for others. The caller must call the function.
+func (c *conn) within(d time.Duration) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(c.s.ctx, d)
+	c.mu.Lock()
+	c.doing = cancel
+	c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		cancel()
+	}
+	return ctx, func() {
+		c.mu.Lock()
+		c.doing = nil
+		c.mu.Unlock()
+		cancel()
+	}
 }
 
 // send queues the answer to a command.

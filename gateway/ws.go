@@ -171,8 +171,8 @@ const resumeFor = 10 * time.Minute
 
 func (c *conn) subscribe(cmd command) {
 	refuse := func(p *Problem) { c.send(encode(reply{Type: frameErr, ID: cmd.ID, C: cmd.C, Problem: p})) }
-	ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
-	defer cancel()
+	ctx, done := c.within(30 * time.Second)
+	defer done()
 	if _, err := c.s.owned(ctx, c.who, cmd.C); err != nil {
 		refuse(c.s.explain(err, "command sub"))
 		return
