@@ -51,7 +51,7 @@ func openChain(s settings, log *slog.Logger) (*llm.Chain, run.Tending, error) {
 		o.Prices = s.Prices
 	}
 	chain := llm.NewChain(o, fitted...)
-	tending, err := openTending(s, chain, first)
+	tending, err := openTending(s, o, chain, first)
 	return chain, tending, err
 }
 

@@ -36,7 +36,7 @@ func fitModels(s settings, models []llm.Model) (fitted []llm.Model, first *llm.G
 // openTending returns what is done for conversations once they are answered,
 // by models of which the first reads as much as answers says: nothing with the
 // demo model.
-func openTending(s settings, models llm.Model, answers *llm.Gauge) (run.Tending, error) {
+func openTending(s settings, o llm.ChainOptions, models llm.Model, answers *llm.Gauge) (run.Tending, error) {
 	if s.Demo() {
 		return run.Tending{}, nil
 	}
@@ -48,7 +48,7 @@ func openTending(s settings, models llm.Model, answers *llm.Gauge) (run.Tending,
 	if err != nil {
 		return t, err
 	}
-	t.Model, t.Reads = small, gaugeOf(small, 0)
+	t.Model, t.Reads = llm.NewChain(o, small), gaugeOf(small, 0) // which knows what it costs
 	return t, nil
 }
 

@@ -101,6 +101,7 @@ type Batch struct {
 	Replaced string        // a run whose messages, but for the question, are no longer shown
 	Edited   string        // a message that is no longer shown, nor is what lies between it and the first of Messages
 	Title    string        // set if not empty and the conversation has none
+	Spent    *llm.Usage    // by no run; it counts each time that it is stored
 
 	// Asks are what Run waits for, whose Status is RunWaiting then. If all of
 	// them are answered already it is RunAnswered.

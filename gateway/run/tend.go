@@ -36,7 +36,8 @@ func (t Tending) withDefaults() Tending {
 // have come besides those seen. It reports whether it has left the slot and
 // the seats: then nothing may be answered any more.
 func (s *session) tend(ctx context.Context, seen map[string]bool) (left bool) {
-	t := tending{s, s.r.o.Tending}
+	var err error
+	t := tending{session: s, Tending: s.r.o.Tending}
 	todo := t.todo(s.lease.State())
 	if len(todo) == 0 {
 		return false
@@ -49,6 +50,9 @@ func (s *session) tend(ctx context.Context, seen map[string]bool) (left bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.Time)
 	defer cancel()
+	if t.accounts, err = s.afford(ctx); err != nil {
+		return false
+	}
 	if !s.untendedBy(cancel, len(seen)) {
 		return false
 	}
@@ -82,6 +86,7 @@ func (s *session) untendedBy(end context.CancelFunc, seen int) bool {
 type tending struct {
 	*session
 	Tending
+	accounts []chat.Account // towards which it counts
 }
 
 // A chore is one thing that is done for a conversation.
@@ -109,19 +114,19 @@ func (t *tending) todo(st chat.State) (todo []chore) {
 
 // ask asks the model something small and returns the beginning of what it
 // says, at most so many bytes.
-func (t *tending) ask(ctx context.Context, system, content string, most int) (string, *llm.Usage, error) {
+func (t *tending) ask(ctx context.Context, system, content string, most int) (said string, usage *llm.Usage, err error) {
 	var text strings.Builder
-	var usage *llm.Usage
 	req := llm.Request{System: system, Messages: []llm.Message{{Role: llm.User, Content: content}}}
+	defer func() { t.spent(ctx, usage) }()
 	for c, err := range t.Model.Stream(ctx, req) {
+		if c.Usage != nil {
+			usage = c.Usage
+		}
 		if err != nil {
 			return "", nil, err
 		}
 		if text.WriteString(c.Text); text.Len() > most {
 			break
-		}
-		if c.Usage != nil {
-			usage = c.Usage
 		}
 	}
 	if ctx.Err() != nil {

@@ -31,7 +31,7 @@ func (db *DB) Generation(ctx context.Context, conv string) (uint64, error) {
 
 // Archive stores a batch, all of it or nothing, if generation is still that of
 // the conversation, otherwise the error is [chat.ErrFenced]. The same batch
-// again changes nothing.
+// again changes nothing, but for what it has Spent.
 func (db *DB) Archive(ctx context.Context, conv string, generation uint64, b chat.Batch) error {
 	err := db.tx(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE conversations SET generation = generation WHERE id = $1 AND generation = $2`,
@@ -54,6 +54,10 @@ type archive struct {
 }
 
 func (a *archive) store(ctx context.Context, b chat.Batch) error {
+	if err := a.spent(ctx, b.Spent); err != nil {
+		return err
+	}
+	a.changed = 0 // nobody has said anything by it
 	for _, m := range b.Messages {
 		if err := a.message(ctx, m); err != nil {
 			return err

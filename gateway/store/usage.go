@@ -37,8 +37,21 @@ func (a *archive) spend(ctx context.Context, r *chat.RunRecord) error {
 	if r.Usage != nil && r.Usage.Model != "" {
 		model = r.Usage.Model
 	}
+	return a.count(ctx, model, more, ended)
+}
+
+// spent counts what was spent by no run.
+func (a *archive) spent(ctx context.Context, u *llm.Usage) error {
+	if u == nil {
+		return nil
+	}
+	return a.count(ctx, u.Model, since(nil, u), 0)
+}
+
+// count adds to what the conversation and, on this day, its owner have spent.
+func (a *archive) count(ctx context.Context, model string, more llm.Usage, ended int64) error {
 	var owner string
-	err = a.tx.QueryRowContext(ctx, `UPDATE conversations SET tokens = tokens + $2, micros = micros + $3 WHERE id = $1 RETURNING owner`,
+	err := a.tx.QueryRowContext(ctx, `UPDATE conversations SET tokens = tokens + $2, micros = micros + $3 WHERE id = $1 RETURNING owner`,
 		a.conv, int64(more.Tokens()), more.Cost).Scan(&owner)
 	if err != nil {
 		return err
