@@ -121,6 +121,22 @@ func (s *lineReader) fill() error {
 	return err
 }
 
+// emptyNext takes the next line if it is empty and has come already. The last
+// line stays valid.
+func (s *lineReader) emptyNext() bool {
+	buf, _ := s.r.Peek(s.r.Buffered())
+	n := 0
+	if s.skipLF && len(buf) > 0 && buf[0] == '\n' {
+		n = 1
+	}
+	if n == len(buf) || buf[n] != '\n' && buf[n] != '\r' {
+		return false
+	}
+	s.skipLF = buf[n] == '\r'
+	s.r.Discard(n + 1)
+	return true
+}
+
 // dropMark skips a UTF-8 byte order mark at the very beginning.
 func (s *lineReader) dropMark() {
 	if mark, _ := s.r.Peek(3); string(mark) == "\xEF\xBB\xBF" {

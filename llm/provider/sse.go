@@ -39,7 +39,11 @@ func (s *sseReader) next() (event, error) {
 			s.data, s.name, s.filled = s.data[:0], "", false
 			continue
 		}
-		if ferr := s.field(line); ferr != nil {
+		name, value := splitField(line)
+		if string(name) == "data" && len(value) > 0 && !s.filled && s.emptyNext() {
+			return event{name: s.name, data: value}, nil // the usual case: no copy
+		}
+		if ferr := s.field(name, value); ferr != nil {
 			return event{}, ferr
 		}
 		if err == io.EOF {
@@ -56,12 +60,13 @@ func (s *sseReader) last() (event, error) {
 	return event{name: s.name, data: s.data, cut: true}, nil
 }
 
+func splitField(line []byte) (name, value []byte) {
+	name, value, _ = bytes.Cut(line, []byte(":"))
+	return name, bytes.TrimPrefix(value, []byte(" "))
+}
+
 // field takes in one line. Names but data and event mean nothing here.
-func (s *sseReader) field(line []byte) error {
-	name, value, _ := bytes.Cut(line, []byte(":"))
-	if len(value) > 0 && value[0] == ' ' {
-		value = value[1:]
-	}
+func (s *sseReader) field(name, value []byte) error {
 	switch string(name) {
 	case "event":
 		s.name = eventName(value)

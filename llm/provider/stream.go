@@ -63,6 +63,7 @@ func (s *stream) run(request any) error {
 	case b == '{' && !s.lines:
 		return s.whole(r)
 	}
+	forget(resp)
 	if err := s.read(s.events(r)); err != nil {
 		return err
 	}
@@ -70,6 +71,10 @@ func (s *stream) run(request any) error {
 	s.drain(r)
 	return err
 }
+
+// forget lets go of what is not read of a response any more: net/http holds
+// the response for as long as its body streams.
+func forget(resp *http.Response) { resp.Header, resp.Request = nil, nil }
 
 const (
 	// slowBuffer is enough for a model that says a few words at a time, as
