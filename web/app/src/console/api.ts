@@ -135,6 +135,10 @@ export interface Spent {
   unpricedTokens?: number
 }
 
+export interface Key { id: string; name: string; tenant: string; scopes: string[]; created: string; expires?: string }
+
+export interface MadeKey extends Key { token: string }
+
 const body = (v: unknown) => JSON.stringify(v)
 const tool = (name: string) => '/v1/tools/' + encodeURIComponent(name)
 
@@ -173,6 +177,10 @@ export async function importing(request: object, signal: AbortSignal, progress: 
   }
 }
 export const draft = (curl: string) => call<{ tool: Declaration; warnings: string[] }>('/v1/tools/draft', { method: 'POST', body: body({ curl }) })
+const as = (token: string) => ({ headers: { 'content-type': 'application/json', authorization: 'Bearer ' + token } })
+export const keys = (token: string) => call<{ keys: Key[] }>('/v1/keys', as(token))
+export const makeKey = (token: string, k: { name: string; tenant: string; scopes: string[]; expires?: string }) => call<MadeKey>('/v1/keys', { method: 'POST', body: body(k), ...as(token) })
+export const removeKey = (token: string, id: string) => call('/v1/keys/' + encodeURIComponent(id), { method: 'DELETE', ...as(token) })
 export const credentials = () => call<{ credentials: Credential[] }>('/v1/credentials')
 export const putCredential = (c: Credential) => call('/v1/credentials/' + encodeURIComponent(c.name), { method: 'PUT', body: body(c) })
 export const removeCredential = (name: string) => call('/v1/credentials/' + encodeURIComponent(name), { method: 'DELETE' })

@@ -7,6 +7,7 @@ import { Agents } from './Agents'
 import * as api from './api'
 import { Connections, Credentials } from './Credentials'
 import './console.css'
+import { Keys } from './Keys'
 import { faultOf, Field, Link } from './parts'
 import { signedIn } from './state'
 import { Servers } from './Servers'
@@ -14,7 +15,7 @@ import { Spending } from './Spending'
 import { ToolPage } from './ToolPage'
 import { Tools } from './Tools'
 
-const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/agents', 'Agents'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/usage', 'Usage'], ['/console/connections', 'Connected accounts']]
+const tabs: [string, string][] = [['/console/tools', 'Tools'], ['/console/agents', 'Agents'], ['/console/servers', 'MCP servers'], ['/console/credentials', 'Credentials'], ['/console/usage', 'Usage'], ['/console/keys', 'API keys'], ['/console/connections', 'Connected accounts']]
 
 function titleOf(path: string): string {
   const tool = /^\/console\/tools\/([^/+]+)$/.exec(path)
@@ -34,6 +35,7 @@ export function Console() {
     if (path === '/console' || path === '/console/') go('/console/tools', true)
     const stage = document.getElementById('console')
     stage?.scrollTo(0, 0)
+    document.querySelector('.c-tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
     if (been.current && been.current !== '/console') stage?.focus({ preventScroll: true })
     been.current = path
     document.title = titleOf(path) + ' · Parley'
@@ -63,6 +65,7 @@ function Place({ path }: { path: string }) {
   if (agent) return agent[1] ? <AgentPage key={agent[1]} name={decodeURIComponent(agent[1])} /> : <Agents />
   if (path.startsWith('/console/servers')) return <Servers />
   if (path.startsWith('/console/usage')) return <Spending />
+  if (path.startsWith('/console/keys')) return <Keys />
   if (path.startsWith('/console/tools/+')) return <Add way={path.split('/')[4] ?? 'form'} />
   const m = /^\/console\/tools\/([^/]+)$/.exec(path)
   return m ? <ToolPage key={m[1]} name={m[1]!} /> : <Tools />
