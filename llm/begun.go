@@ -21,6 +21,10 @@ func Continues(m Model, name string) bool {
 	return ok && c.Continues(name)
 }
 
+// An Echoer is a [Continuer] that says what it was given again, before it goes
+// on.
+type Echoer interface{ Echoes() bool }
+
 // space is what models are not given at the end of a beginning: some refuse
 // it, and others go on badly behind it.
 const space = " \t\r\n"
@@ -34,26 +38,32 @@ func (b *Begun) Sent() string {
 	return strings.TrimRight(b.Text, space)
 }
 
-// How much of a beginning a model may say again before it goes on with it.
-// Less than the least may be what it means to say twice.
-const (
-	leastEcho = 16
-	mostEcho  = 256
-)
+// leastEcho is how long a beginning is at least that a model says again for no
+// other reason than that it was given it: a shorter one it may mean to say
+// twice, as "ha ha".
+const leastEcho = 16
 
 // A seam is between the beginning of an answer and what follows: it takes away
-// what the model says again of the beginning. It belongs to one stream.
+// the beginning if the model says all of it again. A part of it that comes
+// again is meant: tables and numbers repeat themselves. It belongs to one
+// stream.
 type seam struct {
-	sent  string // the end of what the model was given
+	sent  string // what the model was given; empty if it is no echo
 	space string // that followed it, which the model was not given
 	held  string // may yet be an echo
 	past  bool   // of the beginning's words
 	done  bool
 }
 
-func newSeam(b *Begun) *seam {
+// newSeam returns the seam behind b; echoed says that the model says any
+// beginning again.
+func newSeam(b *Begun, echoed bool) *seam {
 	sent := b.Sent()
-	return &seam{sent: sent[max(0, len(sent)-mostEcho):], space: b.Text[len(sent):]}
+	s := &seam{space: b.Text[len(sent):]}
+	if echoed || len(sent) >= leastEcho {
+		s.sent = sent
+	}
+	return s
 }
 
 // take takes a piece and returns what goes out.
@@ -72,16 +82,10 @@ func (s *seam) take(piece string) string {
 // echoes takes an echo of the beginning away, and reports whether what is held
 // may become one.
 func (s *seam) echoes() bool {
-	for n := len(s.sent); n >= leastEcho; n-- {
-		end := s.sent[len(s.sent)-n:]
-		if len(s.held) < n && strings.HasPrefix(end, s.held) {
-			return true
-		}
-		if rest, ok := strings.CutPrefix(s.held, end); ok {
-			s.held = rest
-			break
-		}
+	if len(s.held) < len(s.sent) && strings.HasPrefix(s.sent, s.held) {
+		return true
 	}
+	s.held = strings.TrimPrefix(s.held, s.sent)
 	s.past = true
 	return false
 }

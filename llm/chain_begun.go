@@ -21,6 +21,16 @@ func (c *Chain) named(model string) *link {
 
 func (l *link) continues() bool { return !l.refuses.Load() && Continues(l.model, l.model.Name()) }
 
+func (l *link) echoes() bool {
+	e, ok := Bare(l.model).(Echoer)
+	return ok && e.Echoes()
+}
+
+// continues reports whether a model is asked to go on with this answer: not
+// where its provider holds it to a format, which holds what follows to the
+// whole of it.
+func (t *chainTurn) continues(l *link) bool { return l.continues() && !Forms(l.model, t.req) }
+
 // takeUp notes what the answer has begun with.
 func (t *chainTurn) takeUp(b *Begun) {
 	if b == nil {
@@ -33,7 +43,7 @@ func (t *chainTurn) takeUp(b *Begun) {
 // order returns the models in the order in which they are asked: the one that
 // has begun the answer first, if it goes on with it.
 func (t *chainTurn) order() []*link {
-	if t.by == nil || !t.by.continues() || t.by == t.links[0] {
+	if t.by == nil || !t.continues(t.by) || t.by == t.links[0] {
 		return t.links
 	}
 	order := []*link{t.by}
@@ -50,14 +60,14 @@ func (t *chainTurn) order() []*link {
 func (t *chainTurn) asked(l *link) Request {
 	req := t.req
 	req.Begun, t.seam = nil, nil
-	if t.by == l && !t.mused && l.continues() {
+	if t.by == l && !t.mused && t.continues(l) {
 		req.Begun = &Begun{Text: t.text.String(), By: l.model.Name()}
 	}
 	if req.Begun.Sent() == "" {
 		req.Begun = nil
 		return req
 	}
-	t.seam = newSeam(req.Begun)
+	t.seam = newSeam(req.Begun, req.Format != nil || l.echoes()) // JSON never begins with its beginning again
 	return req
 }
 
@@ -78,7 +88,7 @@ func (t *chainTurn) join(c *Chunk) {
 // note notes what is said, so that it can be gone on with.
 func (t *chainTurn) note(l *link, c Chunk) {
 	t.mused = t.mused || c.Reasoning != ""
-	if c.Text != "" && l.continues() {
+	if c.Text != "" && t.continues(l) {
 		t.by = l
 		t.text.WriteString(c.Text)
 	}
@@ -97,7 +107,7 @@ func (t *chainTurn) goesOnWith(l *link, err error) bool {
 		t.opts.Log.Warn("model does not go on with what it has begun", "model", l.model.Name(), "provider", l.provider, "error", err)
 		return true
 	}
-	if !t.begun || !t.atFault(err) || t.by != l || t.mused || !l.continues() || t.resumed >= t.req.Restarts {
+	if !t.begun || !t.atFault(err) || t.by != l || t.mused || !t.continues(l) || t.resumed >= t.req.Restarts {
 		return false
 	}
 	t.resumed++

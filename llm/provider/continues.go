@@ -20,6 +20,14 @@ func (r *Remote) Continues(model string) bool {
 	return ok && model == r.model && c.continues(&r.wire)
 }
 
+var _ llm.Echoer = (*Remote)(nil)
+
+// Echoes implements [llm.Echoer]: Mistral does.
+func (r *Remote) Echoes() bool {
+	o, ok := r.proto.(*openai)
+	return ok && o.mistral
+}
+
 // prefilled matches models that go on with what the last message, their own,
 // begins with. Later ones refuse such a request.
 // https://docs.anthropic.com/en/docs/build-with-claude/prompt-engineering/prefill-claudes-response

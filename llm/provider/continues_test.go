@@ -61,6 +61,9 @@ func TestWhoContinues(t *testing.T) {
 			if got := llm.Continues(m, m.Name()); got != c.want || llm.Continues(m, "another") {
 				t.Errorf("continues: %v", got)
 			}
+			if m.Echoes() != (name == "mistral") {
+				t.Errorf("says a beginning again: %v", m.Echoes())
+			}
 		})
 	}
 }
