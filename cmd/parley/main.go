@@ -14,11 +14,20 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"parley/tools/pdf"
 )
+
+// pdfChild is what the server starts itself with to have a PDF read,
+// with the limits behind it.
+const pdfChild = "pdf-words"
 
 func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if len(os.Args) == 3 && os.Args[1] == pdfChild {
+		os.Exit(pdf.Serve(context.Background(), os.Args[2], os.Stdin, os.Stdout))
+	}
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ(), signals: signals, serve: serve}
 	code := a.run(context.Background(), os.Args[1:])
 	os.Exit(code)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,7 @@ import (
 	"parley/gateway/run"
 	"parley/llm"
 	"parley/tools"
+	"parley/tools/pdf"
 	"parley/tools/rag"
 	"parley/web"
 )
@@ -83,7 +85,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, who, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
-		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s),
+		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s), PDFs: pdfs(),
 		Pins: db, PinsMost: s.Pins, Live: book, Budgets: budgetsOf(s, db, redis),
 		Tending: tending,
 	})
@@ -231,3 +233,12 @@ func systemPrompt(s settings) string {
 }
 
 var _ run.Toolbox = (*tools.Registry)(nil)
+
+// pdfs returns what reads PDFs, nil if this program cannot be found.
+func pdfs() run.PDFs {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return pdf.New(pdf.Options{Command: []string{self, pdfChild}})
+}

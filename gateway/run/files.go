@@ -66,7 +66,7 @@ func (a *answer) withFiles(ctx context.Context, msgs []llm.Message) (out []llm.M
 	release = func() {}
 	if weight := s.weigh(msgs); weight > 0 {
 		s.input = llm.InputOf(ctx, a.chosen.Agent.Model)
-		if s.input != (llm.Input{}) {
+		if s.input != (llm.Input{}) || a.r.o.PDFs != nil {
 			if err := a.r.held.Acquire(ctx, weight); err != nil {
 				return nil, release, err
 			}
@@ -166,6 +166,12 @@ func (s *showing) show(ctx context.Context, f tools.FileRef) (parts []llm.Part, 
 		return []llm.Part{{Kind: llm.TextPart, Text: note + "\n" + quoted}}, ""
 	case kind == llm.TextPart:
 		return named("You cannot read its content.", "models are not shown files of this kind")
+	case kind == llm.PDFPart && !s.input.PDF && s.r.o.PDFs != nil:
+		words, no := s.words(ctx, f)
+		if words == "" {
+			return named(cannot(kind)+" Its words cannot be read either: "+no+".", no)
+		}
+		return []llm.Part{{Kind: llm.TextPart, Text: note + "\n" + words}}, no
 	case !s.input.Has(kind):
 		return named(cannot(kind), fmt.Sprintf("this model takes no %s", nounOf(kind)))
 	case !s.recent:

@@ -104,6 +104,7 @@ type Options struct {
 	Unbounded func(person string) bool // who may have any number all the same; nil: nobody
 	Seats     Seats                    // where those are counted; nil: each replica counts for itself
 	Files     Files                    // what is attached to messages; nil: it is only named
+	PDFs      PDFs                     // reads PDFs for models that take none; nil: they are only named
 	Shown     Shown                    // how much a model is shown of it
 	Tending   Tending                  // what is done for a conversation once it is answered
 	Short     func() bool              // there is no memory for another answer; nil: never
