@@ -190,7 +190,10 @@ export async function moreConversations(): Promise<void> {
 
 export function setTitle(id: string, title: string): void {
   const list = conversations.peek()
-  if (list?.some((c) => c.id === id && c.title !== title)) conversations.value = list.map((c) => (c.id === id ? { ...c, title } : c))
+  const known = list?.find((c) => c.id === id)
+  if (known?.title === title) return
+  edits++ // a list that is on its way has the old one
+  if (known) conversations.value = list!.map((c) => (c.id === id ? { ...c, title } : c))
 }
 
 /** Marks a conversation that waits for somebody, or no longer does. */
@@ -201,7 +204,6 @@ function setWaiting(id: string, waiting: boolean): void {
 
 export async function rename(id: string, title: string): Promise<void> {
   const old = conversations.peek()?.find((c) => c.id === id)?.title ?? ''
-  edits++
   setTitle(id, title)
   try {
     await api.renameConversation(id, title)
