@@ -5,7 +5,7 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks'
 import { session } from './app-state'
 import { AskForm } from './AskForm'
 import { pretty } from './ToolCard'
-import type { Interrupt, ToolCall } from '../core/protocol'
+import { ProblemError, type Interrupt, type ToolCall } from '../core/protocol'
 import { timeLeft } from '../ui/format'
 import * as icons from '../ui/icons'
 
@@ -19,13 +19,15 @@ export function Ask({ ask, call, conv }: Props) {
   const title = useId()
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState('')
-  const decide = async (status: 'resolved' | 'cancelled', payload?: object) => {
+  const decide: BodyProps['decide'] = async (status, payload, place) => {
     setBusy(true)
     setProblem('')
     try {
       await session.answer(conv, ask.id, status, payload)
     } catch (err) {
-      setProblem((err as Error).message)
+      const { message } = err as Error
+      const at = err instanceof ProblemError ? /^answers\[0\]\.payload(\..*)/s.exec(err.problem.field ?? '')?.[1] : undefined
+      if (!at || !place?.(at, message.replace(/^The payload is not what was asked for: /, ''))) setProblem(message)
       setBusy(false)
     }
   }
@@ -49,7 +51,8 @@ export interface BodyProps {
   ask: Interrupt
   call: ToolCall
   busy: boolean
-  decide: (status: 'resolved' | 'cancelled', payload?: object) => Promise<void>
+  /** place shows what is wrong at a place in the payload there, if it can. */
+  decide: (status: 'resolved' | 'cancelled', payload?: object, place?: (at: string, text: string) => boolean) => Promise<void>
 }
 
 type Mode = 'look' | 'edit' | 'refuse'
