@@ -38,7 +38,7 @@ function Answer({ view, t }: { view: ConvView; t: TurnData }) {
       {end?.failure && <Notice kind="bad" text={end.failure.message || 'The answer failed.'} t={t} />}
       {end?.status === 'cancelled' && <Notice kind="calm" text={t.parts.length ? 'Stopped here.' : 'Stopped before the first word.'} t={t} />}
       {end?.finish === 'budget' && <p class="unseen"><icons.Halt />There was no more to spend on tools, so the model answered with what it had.</p>}
-      {end?.unseen?.map((f) => <p class="unseen" key={f.fileId}><icons.Warn />The model was not shown {f.name}: {f.reason}.</p>)}
+      {end?.unseen?.map((f) => <p class="unseen" key={f.fileId}><icons.Warn /><span>The model was not shown <bdi>{f.name}</bdi>: {f.reason}.</span></p>)}
       {end && <Cited view={view} t={t} />}
       {end && <Foot view={view} t={t} end={end} />}
     </article>
