@@ -10,6 +10,7 @@ import { ThemeSwitch } from './Theme'
 const renaming = signal('')
 const menuOf = signal('')
 const allowed = signal<string[]>([]) // tools that the conversation of the menu does not ask about
+const unread = signal(false) // it could not be asked which those are
 const narrow = media('(max-width: 800px)')
 
 export function Sidebar() {
@@ -108,7 +109,8 @@ function openMenu(button: HTMLElement, id: string): void {
   const menu = document.getElementById('row-menu')!
   menuOf.value = id
   allowed.value = []
-  listAllowances(id).then((r) => menuOf.value === id && (allowed.value = r.allowances.map((a) => a.tool)), () => {})
+  unread.value = false
+  listAllowances(id).then((r) => menuOf.value === id && (allowed.value = r.allowances.map((a) => a.tool)), () => menuOf.value === id && (unread.value = true))
   const r = button.getBoundingClientRect()
   menu.style.top = Math.min(r.bottom + 4, innerHeight - 104) + 'px'
   menu.style.left = Math.max(8, r.right - 160) + 'px'
@@ -126,6 +128,7 @@ function RowMenu() {
     <div id="row-menu" class="menu" popover="auto" role="menu" onKeyDown={arrows}>
       <button type="button" role="menuitem" onClick={act((id) => (renaming.value = id))}><icons.Pencil />Rename</button>
       <button type="button" role="menuitem" class="danger" onClick={act(remove)}><icons.Trash />Delete</button>
+      {unread.value && <div class="allowed"><p role="alert">What is always allowed here could not be read. Open this menu again to try once more.</p></div>}
       {allowed.value.length > 0 && (
         <div class="allowed" role="group" aria-label="Always allowed here">
           <p aria-hidden="true">Always allowed here</p>
