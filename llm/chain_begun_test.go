@@ -77,8 +77,10 @@ func TestWhoHasBegunIsAskedFirst(t *testing.T) {
 			[]llmtest.Reply{llmtest.Fail(400, "", "no prefill"), llmtest.Text("all of it")}, "all of it", llm.StandIn{Model: "second", Anew: true}, [2]int{0, 2},
 		},
 		"it is no more": {
-			[]llmtest.Reply{llmtest.Fail(404, "", "where?")}, "mine",
-			llm.StandIn{Model: "first", Missed: []llm.Missed{{Model: "second", Kind: llm.NotFound, Began: true}}, Anew: true}, [2]int{1, 1},
+			[]llmtest.Reply{llmtest.Fail(404, "", "where?")},
+			"mine",
+			llm.StandIn{Model: "first", Missed: []llm.Missed{{Model: "second", Kind: llm.NotFound, Began: true}}, Anew: true},
+			[2]int{1, 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
