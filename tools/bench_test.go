@@ -114,6 +114,12 @@ func manyTools(tb testing.TB, n int) *toolstest.Store {
 	return store
 }
 
+// noTools is a source of tools that has none, as MCP and feeds have without any
+// server.
+type noTools struct{}
+
+func (noTools) Tools(context.Context) ([]tools.Tool, error) { return nil, nil }
+
 // What the start of a run costs with a thousand registered tools.
 func BenchmarkSet1000(b *testing.B) {
 	store := manyTools(b, 1000)
@@ -124,6 +130,14 @@ func BenchmarkSet1000(b *testing.B) {
 	}
 	b.Run("unchanged", func(b *testing.B) {
 		r := &tools.Registry{Endpoints: store, Versions: &versions{}}
+		set(r)
+		b.ReportAllocs()
+		for b.Loop() {
+			set(r)
+		}
+	})
+	b.Run("with a supplier", func(b *testing.B) {
+		r := &tools.Registry{Endpoints: store, Versions: &versions{}, Suppliers: []tools.Supplier{noTools{}}}
 		set(r)
 		b.ReportAllocs()
 		for b.Loop() {
