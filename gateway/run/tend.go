@@ -38,8 +38,8 @@ func (t Tending) withDefaults() Tending {
 func (s *session) tend(ctx context.Context, seen map[string]bool) (left bool) {
 	var err error
 	t := tending{session: s, Tending: s.r.o.Tending}
-	todo := t.todo(s.lease.State())
-	if len(todo) == 0 {
+	chores := t.chores(s.lease.State())
+	if len(chores) == 0 {
 		return false
 	}
 	select {
@@ -58,9 +58,9 @@ func (s *session) tend(ctx context.Context, seen map[string]bool) (left bool) {
 	}
 	defer s.untendedBy(nil, 0)
 	s.leave()
-	for _, do := range todo {
-		if err := do.do(ctx); err != nil && ctx.Err() == nil {
-			s.r.log.Warn("tend", "conversation", s.lease.Conversation, "what", do.what, "error", err)
+	for _, c := range chores {
+		if err := c.do(ctx); err != nil && ctx.Err() == nil {
+			s.r.log.Warn("tend", "conversation", s.lease.Conversation, "what", c.what, "error", err)
 		}
 		if ctx.Err() != nil {
 			break
@@ -95,21 +95,21 @@ type chore struct {
 	do   func(context.Context) error
 }
 
-// todo returns what a conversation lacks, as far as its state says.
-func (t *tending) todo(st chat.State) (todo []chore) {
+// chores returns what a conversation lacks, as far as its state says.
+func (t *tending) chores(st chat.State) (chores []chore) {
 	if t.Model == nil || st.Run == nil || st.Run.Status != chat.RunDone || len(st.Queued) > 0 {
 		return nil
 	}
 	if t.untitled(st) {
-		todo = append(todo, chore{"title", t.title})
+		chores = append(chores, chore{"title", t.title})
 	}
 	if t.unsuggested(st) {
-		todo = append(todo, chore{"suggestions", t.suggest})
+		chores = append(chores, chore{"suggestions", t.suggest})
 	}
 	if t.Answers != nil && !t.short {
-		todo = append(todo, chore{"summary", t.summarise})
+		chores = append(chores, chore{"summary", t.summarise})
 	}
-	return todo
+	return chores
 }
 
 // ask asks the model something small and returns the beginning of what it
@@ -117,20 +117,27 @@ func (t *tending) todo(st chat.State) (todo []chore) {
 func (t *tending) ask(ctx context.Context, system, content string, most int) (said string, usage *llm.Usage, err error) {
 	var text strings.Builder
 	req := llm.Request{System: system, Messages: []llm.Message{{Role: llm.User, Content: content}}}
-	defer func() { t.spent(ctx, usage) }()
-	for c, err := range t.Model.Stream(ctx, req) {
+	reading, enough := context.WithCancel(ctx)
+	defer enough()
+	for c, e := range t.Model.Stream(reading, req) {
 		if c.Usage != nil {
 			usage = c.Usage
 		}
-		if err != nil {
-			return "", nil, err
+		if text.Len() < most {
+			text.WriteString(c.Text)
 		}
-		if text.WriteString(c.Text); text.Len() > most {
-			break
+		if text.Len() >= most {
+			enough() // what it has cost comes after it all the same
+		} else if e != nil {
+			err = e
 		}
 	}
+	t.spent(ctx, usage)
 	if ctx.Err() != nil {
-		return "", nil, ctx.Err()
+		err = ctx.Err()
+	}
+	if err != nil {
+		return "", nil, err
 	}
 	return strings.TrimSpace(strings.ToValidUTF8(text.String()[:min(most, text.Len())], "")), usage, nil
 }
