@@ -57,6 +57,8 @@ type watcher struct {
 	at    chat.Position
 	state chat.State
 	snaps int
+	grows bool   // nothing that was shown may be taken back
+	shown string // if grows
 }
 
 func (w *watcher) follow(ctx context.Context, h *chat.Hub, conv string) {
@@ -92,6 +94,7 @@ func (w *watcher) take(d chat.Delivery) {
 		}
 		w.at = d.At
 		w.checkEdits()
+		w.checkGrows()
 		return
 	}
 	for _, e := range d.Entries {
@@ -111,6 +114,7 @@ func (w *watcher) take(d chat.Delivery) {
 		w.state.Apply(entry)
 		w.at = e.At
 		w.checkEdits()
+		w.checkGrows()
 	}
 }
 
@@ -131,6 +135,18 @@ func (w *watcher) checkEdits() {
 			w.t.Errorf("%s: %s is shown, and %q, which it edits", w.name, m.Content, m.Metadata.Parley.Edits)
 		}
 	}
+}
+
+// checkGrows makes sure that what is shown goes on behind what was, if it must.
+func (w *watcher) checkGrows() {
+	if !w.grows {
+		return
+	}
+	now := strings.TrimSpace(lines(w.state.Clone().Messages))
+	if !strings.HasPrefix(now, w.shown) {
+		w.t.Errorf("%s: %q was shown, then %q", w.name, w.shown, now)
+	}
+	w.shown = now
 }
 
 func (w *watcher) final() chat.State {

@@ -1,10 +1,8 @@
 package run_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,40 +42,6 @@ func behind(begun, text string) string {
 		return "this does not follow"
 	}
 	return rest
-}
-
-// A trail is what a follower has been shown of an answer: it must only grow.
-type trail struct {
-	mu   sync.Mutex
-	last string
-}
-
-func (tr *trail) see(t *testing.T, w *watcher) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	now := strings.TrimSpace(lines(w.final().Messages))
-	if !strings.HasPrefix(now, tr.last) {
-		t.Errorf("%q was shown, then %q", tr.last, now)
-	}
-	tr.last = now
-}
-
-// watchGrow follows a conversation and checks that nothing of it is ever taken
-// back.
-func (w *world) watchGrow(h *chat.Hub) *watcher {
-	v := w.watch(h)
-	ctx, stop := context.WithCancel(w.t.Context())
-	done := make(chan struct{})
-	tr := &trail{}
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			tr.see(w.t, v)
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
-	w.end = append(w.end, func() { stop(); <-done })
-	return v
 }
 
 // The replica that writes an answer dies at any word: its successor's model

@@ -74,8 +74,14 @@ func with(script func(llmtest.Request) llmtest.Reply) func(testing.TB) *llm.Agen
 }
 
 // watch follows the conversation on a replica until the test ends.
-func (w *world) watch(h *chat.Hub) *watcher {
-	v := &watcher{t: w.t, name: "watcher"}
+func (w *world) watch(h *chat.Hub) *watcher { return w.follow(h, &watcher{t: w.t, name: "watcher"}) }
+
+// watchGrow is watch, and checks that nothing that was shown is taken back.
+func (w *world) watchGrow(h *chat.Hub) *watcher {
+	return w.follow(h, &watcher{t: w.t, name: "watcher", grows: true})
+}
+
+func (w *world) follow(h *chat.Hub, v *watcher) *watcher {
 	ctx, stop := context.WithCancel(w.t.Context())
 	done := make(chan struct{})
 	go func() {
