@@ -53,11 +53,12 @@ type Registry struct {
 	Max       int          // registered endpoints in a set, by name; zero means 2,000
 	Log       *slog.Logger // nil means slog.Default()
 
-	mu       sync.Mutex
+	news News // of changes that were made here
+
+	mu       sync.Mutex // guards all below
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
 	finder   *finder           // of the latest set
 	latest   latest
-	untold   bool // of a change that was made here
 	fallback *Client
 }
 

@@ -2,10 +2,12 @@ package tools
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 )
 
-// Versions tells the replicas of changes in an [EndpointStore]. All methods
+// Versions tells the replicas of changes, in an [EndpointStore] for one. All methods
 // must be safe for concurrent use.
 type Versions interface {
 	Version(ctx context.Context) (string, error) // another text after each change
@@ -30,7 +32,7 @@ type latest struct {
 // registered returns the registered endpoints as tools. The store is read if
 // they have another version than before.
 func (r *Registry) registered(ctx context.Context) (latest, error) {
-	version := r.version(ctx)
+	version := r.news.Version(ctx, r.Versions, r.log())
 	r.mu.Lock()
 	had := r.latest
 	r.mu.Unlock()
@@ -57,39 +59,55 @@ func (r *Registry) made(of latest, set *Set) {
 	}
 }
 
-// version returns the version of the tools, empty if it is not known.
-func (r *Registry) version(ctx context.Context) string {
-	if r.Versions == nil {
+// tell says that there has been a change, and forgets what was read before.
+func (r *Registry) tell(ctx context.Context) {
+	r.news.Tell(ctx, r.Versions, r.log())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.latest = latest{}
+}
+
+// News is what a replica has to tell the others of changes that were made on
+// it: what could not be told is told before anybody looks again. The zero value
+// is ready. All methods may be called concurrently.
+type News struct {
+	mu     sync.Mutex
+	untold bool
+}
+
+// Version returns the version of what v tells of, empty if it is not known, as
+// without v.
+func (n *News) Version(ctx context.Context, v Versions, log *slog.Logger) string {
+	if v == nil {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionPatience)
 	defer cancel()
-	r.mu.Lock()
-	untold := r.untold
-	r.mu.Unlock()
+	n.mu.Lock()
+	untold := n.untold
+	n.mu.Unlock()
 	if untold {
-		r.tell(ctx)
+		n.Tell(ctx, v, log)
 	}
-	v, err := r.Versions.Version(ctx)
+	version, err := v.Version(ctx)
 	if err != nil {
 		return ""
 	}
-	return v
+	return version
 }
 
-// tell says that there has been a change, or remembers that it must be said.
-func (r *Registry) tell(ctx context.Context) {
-	if r.Versions == nil {
+// Tell says that there has been a change, or remembers that it must be said.
+func (n *News) Tell(ctx context.Context, v Versions, log *slog.Logger) {
+	if v == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	err := r.Versions.Changed(ctx)
+	err := v.Changed(ctx)
 	if err != nil {
-		r.log().WarnContext(ctx, "other replicas could not be told of a changed tool yet", "err", err)
+		log.WarnContext(ctx, "other replicas could not be told of a change yet", "err", err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.untold = err != nil
-	r.latest = latest{}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.untold = err != nil
 }

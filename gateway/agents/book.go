@@ -81,9 +81,10 @@ type Book struct {
 	Versions tools.Versions // nil: each run reads the store
 	Log      *slog.Logger   // nil means slog.Default()
 
-	mu      sync.Mutex
+	news tools.News // of changes that were made here
+
+	mu      sync.Mutex // guards all below
 	latest  latest
-	untold  bool // of a change that was made here
 	earlier map[versionKey]*Chosen
 }
 
@@ -100,11 +101,10 @@ type versionKey struct {
 	version int
 }
 
-// How long agents are used while their version stays the same, how long a
-// version is waited for, and how many earlier versions are kept at hand.
+// How long agents are used while their version stays the same, and how many
+// earlier versions are kept at hand.
 const (
 	maxAge     = 10 * time.Second
-	patience   = 100 * time.Millisecond
 	maxEarlier = 64
 )
 
@@ -185,7 +185,7 @@ func (b *Book) read(ctx context.Context) (latest, error) {
 	if b.Store == nil {
 		return latest{}, nil
 	}
-	version := b.version(ctx)
+	version := b.news.Version(ctx, b.Versions, b.log())
 	b.mu.Lock()
 	had := b.latest
 	b.mu.Unlock()
@@ -241,39 +241,12 @@ func (b *Book) compile(v Version) *Chosen {
 	return c
 }
 
-// version returns the version of the agents, empty if it is not known.
-func (b *Book) version(ctx context.Context) string {
-	if b.Versions == nil {
-		return ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	b.mu.Lock()
-	untold := b.untold
-	b.mu.Unlock()
-	if untold {
-		b.tell(ctx)
-	}
-	v, err := b.Versions.Version(ctx)
-	if err != nil {
-		return ""
-	}
-	return v
-}
-
-// tell says that there has been a change, or remembers that it must be said.
+// tell says that there has been a change, and has the store read again.
 func (b *Book) tell(ctx context.Context) {
-	var err error
-	if b.Versions != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if err = b.Versions.Changed(ctx); err != nil {
-			b.log().WarnContext(ctx, "other replicas could not be told of a changed agent yet", "err", err)
-		}
-	}
+	b.news.Tell(ctx, b.Versions, b.log())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.untold, b.latest.version, b.latest.at = err != nil, "", time.Time{}
+	b.latest.version, b.latest.at = "", time.Time{}
 }
 
 func (b *Book) log() *slog.Logger { return cmp.Or(b.Log, slog.Default()) }
