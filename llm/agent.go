@@ -204,7 +204,7 @@ func (r *agentRun) allow(req *Request) (last bool, err error) {
 	if r.Purse == nil {
 		return req.NoTools, nil
 	}
-	grant, err := r.Purse.Take(r.ctx, EstimateTokens(req.size()))
+	grant, err := r.Purse.Take(r.ctx, req.tokens())
 	if err != nil {
 		return req.NoTools, err
 	}

@@ -34,7 +34,7 @@ func (t *chainTurn) account(l *link, u *Usage, said int, err error) *Usage {
 		if err != nil && said == 0 && errors.As(err, &e) {
 			return nil
 		}
-		u = estimated(l, EstimateTokens(t.req.size()), EstimateTokens(said))
+		u = estimated(l, t.req.tokens(), EstimateTokens(said))
 	}
 	priced := t.priced(l, *u)
 	l.tally.add(priced)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"math/bits"
+
+	"parley/tools"
 )
 
 // An Amount is what was spent, or may be: tokens, and money in millionths of a
@@ -88,23 +90,15 @@ type Estimator interface {
 // read best. In others it is less, and an estimate too small.
 const bytesPerToken = 4
 
-// EstimateTokens returns about how many tokens a text of so many bytes is.
+// EstimateTokens returns about how many tokens a text of so many bytes is, of
+// which no more is known; of one that is there, [tools.Tokens] knows better.
 func EstimateTokens(bytes int) int { return (bytes + bytesPerToken - 1) / bytesPerToken }
 
-// size returns the bytes of what a model reads of a request, but for files.
-func (r Request) size() int {
-	n := len(r.System)
+// tokens estimates how many tokens a model reads of a request.
+func (r Request) tokens() int {
+	n := tools.Tokens(r.System) + specTokens(r.Tools) + messagesTokens(r.Messages)
 	if r.Begun != nil {
-		n += len(r.Begun.Text)
-	}
-	for _, m := range r.Messages {
-		n += len(m.Content) + 16
-		for _, c := range m.ToolCalls {
-			n += len(c.Function.Name) + len(c.Function.Arguments) + 16
-		}
-	}
-	for _, t := range r.Tools {
-		n += len(t.Name) + len(t.Description) + len(t.Parameters)
+		n += tools.Tokens(r.Begun.Text)
 	}
 	return n
 }

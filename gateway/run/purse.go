@@ -240,11 +240,11 @@ func (a *answer) lost(st chat.State) (u llm.Usage) {
 		if open[m.ID] {
 			said += len(m.Content)
 		} else {
-			asked += len(m.Content)
+			asked += llm.MessageTokens(m)
 		}
 	}
 	if said == 0 {
 		return u
 	}
-	return e.Estimate(llm.EstimateTokens(asked), llm.EstimateTokens(said))
+	return e.Estimate(asked, llm.EstimateTokens(said))
 }
