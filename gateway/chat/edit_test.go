@@ -131,9 +131,9 @@ func TestEditOfWhatLiesBeforeTheLog(t *testing.T) {
 			w.answered(l, w.ask("conv", fmt.Sprint("r", i+1)))
 		}
 		w.flush(l)
+		l.Stop() // or a renewal would have it claim the conversation anew
 		w.rdb.FlushAll(w.ctx())
 		it := w.edit("conv", "new", "qr1")
-		l.Stop()
 		l = b.claim("conv") // from the store: the latest 24
 		f := a.follow("conv", chat.Position{}, chat.State{})
 		f.sees(contents(l.State().Messages))

@@ -22,6 +22,9 @@ func SentKey(conv, id string) string { return keysOf(conv).sent(conv, id) }
 // BellOf returns the name of a conversation's channel.
 func BellOf(conv string) string { return keysOf(conv).bell }
 
+// RenewHash returns what renewals are called by in Redis.
+func RenewHash() string { return renewScript.Hash() }
+
 // Stop ends the lease as a process that is killed does: its keeper stops and
 // nothing is given back.
 func (l *Lease) Stop() { l.End(errReleased) }

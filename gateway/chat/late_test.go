@@ -46,7 +46,7 @@ func (p *process) waitFor(conv string, most time.Duration) (*chat.Lease, time.Du
 func TestTheLeaseOfADeadProcessIsNotWaitedFor(t *testing.T) {
 	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
 		w := newWorld(t, client)
-		w.queue.TTL = 3 * time.Second
+		w.queue.TTL = 8 * time.Second
 		a, b := w.start(nil), w.start(nil)
 		l := w.talk(a, "conv")
 		say(l, "r1", "m", "half", false, false)
@@ -54,8 +54,8 @@ func TestTheLeaseOfADeadProcessIsNotWaitedFor(t *testing.T) {
 		l.Stop()
 		a.stop()
 		_ = a.rdb.Close()
-		m, took := b.waitFor("conv", 10*time.Second)
-		if took > 2*time.Second {
+		m, took := b.waitFor("conv", 30*time.Second)
+		if took > 6*time.Second {
 			t.Errorf("claimed after %v; the lease was good for %v", took, w.queue.TTL)
 		}
 		if s := m.State(); m.Generation() <= l.Generation() || contents(s.Messages) != "user:question r1 assistant:half" {

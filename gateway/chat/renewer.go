@@ -35,7 +35,7 @@ type renewal struct {
 // can no longer be on its way, whatever becomes of ctx.
 func (r *renewer) renew(ctx context.Context, keys []string, args ...any) ([]int64, error) {
 	if r.sharded {
-		return renewScript.Run(ctx, r.rdb, keys, args...).Int64Slice()
+		return r.alone(ctx, keys, args)
 	}
 	one := &renewal{keys: keys, args: args, done: make(chan struct{})}
 	r.mu.Lock()
@@ -48,9 +48,17 @@ func (r *renewer) renew(ctx context.Context, keys []string, args ...any) ([]int6
 	}
 	<-one.done
 	if redis.HasErrorPrefix(one.cmd.Err(), "NOSCRIPT") {
-		return renewScript.Run(ctx, r.rdb, keys, args...).Int64Slice()
+		return r.alone(ctx, keys, args)
 	}
 	return one.cmd.Int64Slice()
+}
+
+// alone renews one lease. A renewal that was given up would still be on its
+// way, past a release behind it.
+func (r *renewer) alone(ctx context.Context, keys []string, args []any) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.limit)
+	defer cancel()
+	return renewScript.Run(ctx, r.rdb, keys, args...).Int64Slice()
 }
 
 // send sends until nothing waits. Whoever waits for a renewal waits for it.

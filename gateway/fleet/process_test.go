@@ -93,13 +93,13 @@ func TestRealRedisIsACacheToo(t *testing.T) {
 		_ = c.Set(t.Context(), "k", []byte("v"), time.Minute)
 		server.Freeze()
 		began := time.Now()
-		for range 20 {
+		for range 200 {
 			if _, err := c.Get(t.Context(), "k"); err == nil {
 				t.Error("a frozen Redis answers")
 			}
 		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("20 questions to a frozen Redis took %v", took)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("200 questions to a frozen Redis took %v", took)
 		}
 		server.Thaw()
 	})
