@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"parley/gateway/chat/redistest"
 )
 
@@ -45,12 +47,14 @@ func chaosFaults(w *chaosWorld) (fs []chaosFault) {
 		{"link a black hole", onLink((*chaosLink).swallow), s, 6 * s, false, hasRedis},
 		{"link slow", onLink(func(l *chaosLink) { l.slow(150 * time.Millisecond) }), s, 4 * s, false, hasRedis},
 		{"Redis killed", killRedis(func(*chaosWorld) {}), 0, 2 * s, false, hasRedis},
+		{"Redis full", fillRedis, 0, 4 * s, false, hasRedis},
 		{"Redis lost", killRedis((*chaosWorld).wipeRedis), 0, 2 * s, false, hasRedis},
 		{"Redis rolled back", rollRedisBack, 0, 0, false, hasRedis},
 		{chaosFailOver + ", killed", failOver((*redistest.Server).Kill, (*redistest.Server).Start), 0, 3 * s, false, isWatched},
 		{chaosFailOver + ", frozen", failOver((*redistest.Server).Freeze, (*redistest.Server).Thaw), 0, 3 * s, false, isWatched},
 		{"PostgreSQL killed", killPostgres, 0, 2 * s, false, nil},
 		{"PostgreSQL restarted", restartPostgres, 0, 0, false, nil},
+		{"PostgreSQL frozen", freezePostgres, s, 6 * s, false, nil},
 	} {
 		if f.needs == nil || f.needs(w) {
 			fs = append(fs, f)
@@ -164,6 +168,22 @@ func (w *chaosWorld) upRedis() {
 	}
 }
 
+// fillRedis has Redis take nothing more, as one does that has no memory left.
+func fillRedis(w *chaosWorld, _ *chaosDice) func() {
+	w.limitRedis("1")
+	return func() { w.limitRedis("0") }
+}
+
+// limitRedis sets how much Redis takes, unless it is down: it has its own
+// setting again when it starts.
+func (w *chaosWorld) limitRedis(bytes string) {
+	rdb := redis.NewClient(&redis.Options{Addr: w.redis.addr})
+	defer func() { _ = rdb.Close() }()
+	if err := rdb.ConfigSet(w.t.Context(), "maxmemory", bytes).Err(); err != nil {
+		w.t.Logf("maxmemory %s: %v", bytes, err)
+	}
+}
+
 func (w *chaosWorld) wipeRedis() {
 	w.must(os.RemoveAll(filepath.Join(w.kept, "appendonlydir")))
 }
@@ -192,6 +212,11 @@ func killPostgres(w *chaosWorld, _ *chaosDice) func() {
 func restartPostgres(w *chaosWorld, _ *chaosDice) func() {
 	w.db.Restart(w.t)
 	return func() {}
+}
+
+func freezePostgres(w *chaosWorld, _ *chaosDice) func() {
+	w.db.Freeze()
+	return w.db.Thaw
 }
 
 func (w *chaosWorld) must(err error) {

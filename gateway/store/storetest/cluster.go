@@ -135,9 +135,10 @@ func (c *Cluster) Start(t testing.TB) {
 }
 
 // Restart restarts it as an administrator does, who does not wait for
-// clients.
+// clients. A server that is frozen thaws.
 func (c *Cluster) Restart(t testing.TB) {
 	t.Helper()
+	c.Thaw()
 	if err := c.server.Process.Signal(syscall.SIGINT); err != nil { // a "fast" shutdown
 		t.Fatal(err)
 	}
@@ -148,17 +149,9 @@ func (c *Cluster) Restart(t testing.TB) {
 // Kill ends all processes of the server at once, with SIGKILL.
 func (c *Cluster) Kill(t testing.TB) {
 	t.Helper()
-	pid := c.server.Process.Pid
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	children := c.children()
 	c.kill()
-	for field := range strings.FieldsSeq(string(children)) {
-		child, err := strconv.Atoi(field)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for _, child := range children {
 		if err := syscall.Kill(child, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			t.Error(err)
 		}
@@ -166,6 +159,36 @@ func (c *Cluster) Kill(t testing.TB) {
 			runtime.Gosched()
 		}
 	}
+}
+
+// Freeze stops all processes of the server where they are, until Thaw: to its
+// clients it is a server that is connected and says nothing.
+func (c *Cluster) Freeze() {
+	_ = c.server.Process.Signal(syscall.SIGSTOP) // first, so that there are no more children
+	for _, child := range c.children() {
+		_ = syscall.Kill(child, syscall.SIGSTOP)
+	}
+}
+
+// Thaw lets a frozen server go on. It does nothing to one that is not, or that
+// has ended meanwhile.
+func (c *Cluster) Thaw() {
+	for _, child := range c.children() {
+		_ = syscall.Kill(child, syscall.SIGCONT)
+	}
+	_ = c.server.Process.Signal(syscall.SIGCONT)
+}
+
+// children returns the server's further processes, none if it has ended.
+func (c *Cluster) children() (pids []int) {
+	pid := c.server.Process.Pid
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for field := range strings.FieldsSeq(string(text)) {
+		if child, err := strconv.Atoi(field); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
 }
 
 // alive reports whether a process has not ended; whether its parent has taken
