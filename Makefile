@@ -7,7 +7,7 @@ TALKS      ?= 20
 SEED       ?= 0
 
 # The race detector is the only thing here that needs a C compiler.
-RACE  = CGO_ENABLED=1 go test -race
+RACE  = CGO_ENABLED=1 go test -race -timeout 15m
 FILES = $(shell find . -name node_modules -prune -o -name '*.go' -print)
 
 .PHONY: run test race integration fuzz bench chaos lint fmt web up
