@@ -19,6 +19,7 @@ import (
 
 	"parley/gateway/chat"
 	"parley/gateway/chat/inprocess"
+	"parley/gateway/gatewaytest"
 	"parley/gateway/store"
 	"parley/llm"
 )
@@ -93,7 +94,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 
 func openStore(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(context.Background(), ":memory:", nil)
+	db, err := store.Open(context.Background(), gatewaytest.StoreFile(t), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package gatewaytest
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +45,7 @@ type Cluster struct {
 
 // NewCluster returns a cluster without replicas.
 func NewCluster(t testing.TB, agent *llm.Agent) *Cluster {
-	c := &Cluster{TB: t, Redis: inprocess.New(), Agent: agent, Log: slog.New(slog.DiscardHandler), file: filepath.Join(t.TempDir(), "parley.db")}
+	c := &Cluster{TB: t, Redis: inprocess.New(), Agent: agent, Log: slog.New(slog.DiscardHandler), file: StoreFile(t)}
 	t.Cleanup(c.Redis.Close)
 	return c
 }
