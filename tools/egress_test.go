@@ -17,9 +17,9 @@ import (
 var mayDial = map[string]string{
 	"tools/client.go":                "is the guarded way out",
 	"llm/provider/options.go":        "calls the model's server, which the operator names",
-	"cmd/parley/api.go":              "is a client of Parley's own, on a person's machine",
+	"cmd/parley/client/client.go":    "is a client of Parley's own, on a person's machine",
 	"cmd/parley/chat_cmd.go":         "is a client of Parley's own, on a person's machine",
-	"cmd/parley/chat_link.go":        "is a client of Parley's own, on a person's machine",
+	"cmd/parley/client/link.go":      "is a client of Parley's own, on a person's machine",
 	"cmd/parley/chaos_person.go":     "tries a Parley that the operator names",
 	"cmd/parley/commands.go":         "asks the Parley on this machine how it is",
 	"cmd/parley/serve_models.go":     "asks the Parley on this machine how its models are",

@@ -11,6 +11,8 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/agents"
 )
 
@@ -40,7 +42,7 @@ func (a *app) agentsCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	as := &agentList{a, newAPI(t)}
+	as := &agentList{a, client.New(t)}
 	switch {
 	case verb == "list":
 		return as.list(ctx)
@@ -58,7 +60,7 @@ func (a *app) agentsCommand(ctx context.Context, args []string) error {
 
 type agentList struct {
 	app *app
-	api *api
+	api *client.Client
 }
 
 func agentPath(name string) string { return "/v1/agents/" + url.PathEscape(name) }
@@ -67,13 +69,13 @@ func (l *agentList) list(ctx context.Context) error {
 	var page struct {
 		Agents []agents.Agent `json:"agents"`
 	}
-	if err := l.api.get(ctx, "/v1/agents", nil, &page); err != nil {
+	if err := l.api.Get(ctx, "/v1/agents", nil, &page); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(l.app.stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tTITLE\tDESCRIPTION")
 	for _, a := range page.Agents {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", oneLined(a.Name), oneLined(a.Title), oneLined(a.Description))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", plain.Line(a.Name), plain.Line(a.Title), plain.Line(a.Description))
 	}
 	return w.Flush()
 }
@@ -84,7 +86,7 @@ func (l *agentList) show(ctx context.Context, args []string) error {
 		path += "/versions/" + url.PathEscape(args[1])
 	}
 	var a agents.Agent // without what the server says of it
-	if err := l.api.get(ctx, path, nil, &a); err != nil {
+	if err := l.api.Get(ctx, path, nil, &a); err != nil {
 		return err
 	}
 	b, err := json.MarshalIndent(a, "", "  ")
@@ -99,13 +101,13 @@ func (l *agentList) versions(ctx context.Context, name string) error {
 	var page struct {
 		Versions []agents.Version `json:"versions"`
 	}
-	if err := l.api.get(ctx, agentPath(name)+"/versions", nil, &page); err != nil {
+	if err := l.api.Get(ctx, agentPath(name)+"/versions", nil, &page); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(l.app.stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "VERSION\tSTORED\tBY\tTITLE")
 	for _, v := range page.Versions {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", v.Version, dayText(v.At), oneLined(v.By), oneLined(v.Title))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", v.Version, dayText(v.At), plain.Line(v.By), plain.Line(v.Title))
 	}
 	return w.Flush()
 }
@@ -119,17 +121,17 @@ func (l *agentList) put(ctx context.Context, name, file string) error {
 		return fmt.Errorf("%s is not JSON", file)
 	}
 	var v agents.Version
-	if err := l.api.sendJSON(ctx, http.MethodPut, agentPath(name), json.RawMessage(b), &v); err != nil {
+	if err := l.api.SendJSON(ctx, http.MethodPut, agentPath(name), json.RawMessage(b), &v); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	_, err = fmt.Fprintf(l.app.stdout, "%s is at version %d\n", oneLined(v.Name), v.Version)
+	_, err = fmt.Fprintf(l.app.stdout, "%s is at version %d\n", plain.Line(v.Name), v.Version)
 	return err
 }
 
 func (l *agentList) remove(ctx context.Context, names []string) error {
 	var failed error
 	for _, name := range names {
-		err := l.api.do(ctx, request{method: http.MethodDelete, path: agentPath(name)}, nil)
+		err := l.api.Do(ctx, client.Request{Method: http.MethodDelete, Path: agentPath(name)}, nil)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", name, err))
 			continue

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"parley/cmd/parley/plain"
 )
 
 const chaosUsage = `Usage: parley chaos --url A,B,C [flags]
@@ -109,7 +111,7 @@ func (a *app) chaos(ctx context.Context, p chaosPlan) error {
 		table.row(g.row.fault).add(g.row)
 		fmt.Fprintf(a.stdout, "round %d: %s\n", n+1, g.row.fault)
 		for _, w := range g.wrong {
-			fmt.Fprintln(a.stderr, "  "+plainText(w))
+			fmt.Fprintln(a.stderr, "  "+plain.Text(w))
 		}
 	}
 	fmt.Fprintln(a.stdout)
@@ -190,7 +192,7 @@ func (g *chaosGame) kill(ctx context.Context) {
 
 func (g *chaosGame) shell(ctx context.Context, command string) {
 	if out, err := exec.CommandContext(ctx, "sh", "-c", command).CombinedOutput(); err != nil {
-		g.note(fmt.Sprintf("%s: %v: %s", command, err, cut(strings.TrimSpace(string(out)), 300)))
+		g.note(fmt.Sprintf("%s: %v: %s", command, err, plain.Cut(strings.TrimSpace(string(out)), 300)))
 	}
 }
 

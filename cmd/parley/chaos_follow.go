@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -19,8 +20,8 @@ import (
 // concurrently.
 type chaosFollower struct {
 	name   string
-	way    func(*chaosFollower, context.Context, *api, chat.Position) error
-	doors  []*api
+	way    func(*chaosFollower, context.Context, *client.Client, chat.Position) error
+	doors  []*client.Client
 	dice   *chaosDice
 	conv   string
 	stalls bool          // reads by fits and starts

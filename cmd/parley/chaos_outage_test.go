@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
 
@@ -109,22 +110,22 @@ type chaosRefusal struct {
 	status     int
 	retryAfter string
 	took       time.Duration
-	problem    problem
+	problem    client.Problem
 	err        error
 }
 
 // once says something once, as a client does that does not insist.
-func (q *chaosAsked) once(ctx context.Context, a *api, conv string) (r chaosRefusal) {
+func (q *chaosAsked) once(ctx context.Context, a *client.Client, conv string) (r chaosRefusal) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	since := time.Now()
 	defer func() { r.took = time.Since(since) }()
-	b, _ := json.Marshal(said{q.ClientID, q.Text})
-	req, err := a.build(ctx, request{method: http.MethodPost, path: "/v1/conversations/" + conv + "/messages", body: bytes.NewReader(b)})
+	b, _ := json.Marshal(client.Said{ClientID: q.ClientID, Content: q.Text})
+	req, err := a.Build(ctx, client.Request{Method: http.MethodPost, Path: "/v1/conversations/" + conv + "/messages", Body: bytes.NewReader(b)})
 	if err != nil {
 		return chaosRefusal{err: err}
 	}
-	resp, err := a.http.Do(req)
+	resp, err := a.HTTP.Do(req)
 	if err != nil {
 		return chaosRefusal{err: err}
 	}
@@ -171,7 +172,7 @@ func chaosStoreAway(t *testing.T) {
 	chaosRefusals(t, refused)
 	for i, q := range again {
 		talk := talks[i]
-		err := talk.person.insist(t.Context(), func(ctx context.Context, a *api) error { return q.say(ctx, a, talk.conv) })
+		err := talk.person.insist(t.Context(), func(ctx context.Context, a *client.Client) error { return q.say(ctx, a, talk.conv) })
 		if err != nil {
 			t.Error(err)
 		}

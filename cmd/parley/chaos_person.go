@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -46,7 +47,7 @@ func (d *chaosDice) span(least, most time.Duration) time.Duration {
 // that all lead to the same conversations. All methods may be called
 // concurrently.
 type chaosPerson struct {
-	doors []*api
+	doors []*client.Client
 	dice  *chaosDice
 }
 
@@ -60,16 +61,16 @@ func newChaosPerson(ctx context.Context, doors []*url.URL, token string, d *chao
 		return nil, err
 	}
 	p := &chaosPerson{dice: d}
-	client := &http.Client{Jar: jar}
+	over := &http.Client{Jar: jar}
 	for _, u := range doors {
-		p.doors = append(p.doors, &api{target{url: u, token: token}, client})
+		p.doors = append(p.doors, &client.Client{Target: client.Target{URL: u, Token: token}, HTTP: over})
 	}
-	err = p.insist(ctx, func(ctx context.Context, a *api) error {
-		if err := a.get(ctx, "/v1/info", nil, nil); err != nil {
+	err = p.insist(ctx, func(ctx context.Context, a *client.Client) error {
+		if err := a.Get(ctx, "/v1/info", nil, nil); err != nil {
 			return err
 		}
 		for _, u := range doors { // the same guest everywhere
-			jar.SetCookies(u, jar.Cookies(a.target.url))
+			jar.SetCookies(u, jar.Cookies(a.Target.URL))
 		}
 		return nil
 	})
@@ -77,11 +78,11 @@ func newChaosPerson(ctx context.Context, doors []*url.URL, token string, d *chao
 }
 
 // door returns any.
-func (p *chaosPerson) door() *api { return p.doors[p.dice.intn(len(p.doors))] }
+func (p *chaosPerson) door() *client.Client { return p.doors[p.dice.intn(len(p.doors))] }
 
 // insist does something through one door after the other until it succeeds or
 // is refused for good.
-func (p *chaosPerson) insist(ctx context.Context, do func(context.Context, *api) error) error {
+func (p *chaosPerson) insist(ctx context.Context, do func(context.Context, *client.Client) error) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		try, cancel := context.WithTimeout(ctx, chaosTry)
 		door := p.door()
@@ -91,7 +92,7 @@ func (p *chaosPerson) insist(ctx context.Context, do func(context.Context, *api)
 			return nil
 		}
 		if refusedForGood(err) {
-			return fmt.Errorf("%s at %s: %w", door.target.url.Host, time.Now().Format("15:04:05.000"), err)
+			return fmt.Errorf("%s at %s: %w", door.Target.URL.Host, time.Now().Format("15:04:05.000"), err)
 		}
 		if !chaosPause(ctx, wait) {
 			return errors.Join(ctx.Err(), err)
@@ -101,7 +102,7 @@ func (p *chaosPerson) insist(ctx context.Context, do func(context.Context, *api)
 
 // refusedForGood tells what asking again does not change from what it may.
 func refusedForGood(err error) bool {
-	var p *problem
+	var p *client.Problem
 	if !errors.As(err, &p) {
 		return false
 	}
@@ -123,14 +124,14 @@ type chaosAsked struct {
 // acknowledged it. No conversation means a new one.
 func (p *chaosPerson) ask(ctx context.Context, conv, text string) (*chaosAsked, error) {
 	q := &chaosAsked{Text: text, ClientID: chat.NewID("k")}
-	return q, p.insist(ctx, func(ctx context.Context, a *api) error { return q.say(ctx, a, conv) })
+	return q, p.insist(ctx, func(ctx context.Context, a *client.Client) error { return q.say(ctx, a, conv) })
 }
 
-func (q *chaosAsked) say(ctx context.Context, a *api, conv string) error {
+func (q *chaosAsked) say(ctx context.Context, a *client.Client, conv string) error {
 	if conv == "" {
 		conv = "new"
 	}
-	return a.sendJSON(ctx, http.MethodPost, "/v1/conversations/"+conv+"/messages", said{q.ClientID, q.Text}, q)
+	return a.SendJSON(ctx, http.MethodPost, "/v1/conversations/"+conv+"/messages", client.Said{ClientID: q.ClientID, Content: q.Text}, q)
 }
 
 // twice says something through two doors at the same time, and returns what
@@ -142,7 +143,7 @@ func (p *chaosPerson) twice(ctx context.Context, conv, text string) (first, seco
 	var both sync.WaitGroup
 	for i, q := range []*chaosAsked{first, second} {
 		both.Go(func() {
-			errs[i] = p.insist(ctx, func(ctx context.Context, a *api) error { return q.say(ctx, a, conv) })
+			errs[i] = p.insist(ctx, func(ctx context.Context, a *client.Client) error { return q.say(ctx, a, conv) })
 		})
 	}
 	both.Wait()
@@ -151,14 +152,14 @@ func (p *chaosPerson) twice(ctx context.Context, conv, text string) (first, seco
 
 // command sends a command of the WebSocket's over HTTP.
 func (p *chaosPerson) command(ctx context.Context, conv string, in, out any) error {
-	return p.insist(ctx, func(ctx context.Context, a *api) error {
-		return a.sendJSON(ctx, http.MethodPost, "/v1/conversations/"+conv+"/commands", in, out)
+	return p.insist(ctx, func(ctx context.Context, a *client.Client) error {
+		return a.SendJSON(ctx, http.MethodPost, "/v1/conversations/"+conv+"/commands", in, out)
 	})
 }
 
 // cancel asks any replica to stop an answer.
 func (p *chaosPerson) cancel(ctx context.Context, q *chaosAsked) error {
-	return p.command(ctx, q.Conv, order{Type: "cancel", ID: "1", Run: q.Run}, nil)
+	return p.command(ctx, q.Conv, client.Order{Type: "cancel", ID: "1", Run: q.Run}, nil)
 }
 
 // again has a question answered anew.
@@ -171,7 +172,7 @@ func (p *chaosPerson) again(ctx context.Context, q *chaosAsked) (run string, err
 
 // run returns what the store knows of a run.
 func (p *chaosPerson) run(ctx context.Context, id string) (rec chat.RunRecord, err error) {
-	err = p.insist(ctx, func(ctx context.Context, a *api) error { return a.get(ctx, "/v1/runs/"+id, nil, &rec) })
+	err = p.insist(ctx, func(ctx context.Context, a *client.Client) error { return a.Get(ctx, "/v1/runs/"+id, nil, &rec) })
 	return rec, err
 }
 
@@ -182,8 +183,8 @@ func (p *chaosPerson) messages(ctx context.Context, conv string) (all []llm.Mess
 			Messages []llm.Message
 			Next     string
 		}
-		err := p.insist(ctx, func(ctx context.Context, a *api) error {
-			return a.get(ctx, "/v1/conversations/"+conv+"/messages", url.Values{"limit": {"200"}, "before": {before}}, &page)
+		err := p.insist(ctx, func(ctx context.Context, a *client.Client) error {
+			return a.Get(ctx, "/v1/conversations/"+conv+"/messages", url.Values{"limit": {"200"}, "before": {before}}, &page)
 		})
 		if err != nil {
 			return nil, err
@@ -197,8 +198,8 @@ func (p *chaosPerson) messages(ctx context.Context, conv string) (all []llm.Mess
 
 // forget deletes a conversation.
 func (p *chaosPerson) forget(ctx context.Context, conv string) error {
-	return p.insist(ctx, func(ctx context.Context, a *api) error {
-		return a.do(ctx, request{method: http.MethodDelete, path: "/v1/conversations/" + conv}, nil)
+	return p.insist(ctx, func(ctx context.Context, a *client.Client) error {
+		return a.Do(ctx, client.Request{Method: http.MethodDelete, Path: "/v1/conversations/" + conv}, nil)
 	})
 }
 

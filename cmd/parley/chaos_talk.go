@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -69,7 +71,7 @@ func (t *chaosTalk) stopAnswer(ctx context.Context, q *chaosAsked) error {
 		if !chaosPause(ctx, 2*time.Millisecond) {
 			return ctx.Err()
 		}
-		if time.Since(since) > silenceActive {
+		if time.Since(since) > client.SilenceActive {
 			return nil // settle says what became of it
 		}
 	}
@@ -100,7 +102,7 @@ func runEnded(ms []llm.Message, run string) bool {
 // quicker, or a question waits, is none of ours.
 func (t *chaosTalk) answerAnew(ctx context.Context, q *chaosAsked) error {
 	run, err := t.person.again(ctx, q)
-	var p *problem
+	var p *client.Problem
 	if errors.As(err, &p) && p.Status == 409 {
 		return nil
 	}
@@ -145,7 +147,7 @@ type expectation func(q *chaosAsked, rec chat.RunRecord, said string) error
 func (t *chaosTalk) settle(ctx context.Context, expect expectation) (v chaosVerdict) {
 	look := context.WithoutCancel(ctx)
 	for {
-		limit, cancel := context.WithTimeout(look, silenceActive)
+		limit, cancel := context.WithTimeout(look, client.SilenceActive)
 		v = t.examine(limit, expect)
 		cancel()
 		if len(v.wrong) == 0 || !chaosPause(ctx, 100*time.Millisecond) {
@@ -240,7 +242,7 @@ func answerOf(stored []llm.Message, q *chaosAsked) (said string, runs []string) 
 		if !behind {
 			continue
 		}
-		if run := runOf(&m); !slices.Contains(runs, run) {
+		if run := client.RunOf(&m); !slices.Contains(runs, run) {
 			runs = append(runs, run)
 		}
 		if m.Role == llm.Assistant {
@@ -274,7 +276,7 @@ func (f *chaosFollower) agrees(stored []llm.Message) error {
 	shown, kept := chaosEssence(st.Messages), chaosEssence(stored[len(stored)-len(st.Messages):])
 	for i := range shown {
 		if shown[i] != kept[i] {
-			return fmt.Errorf("shows %s where the store has %s", cut(shown[i], 600), cut(kept[i], 600))
+			return fmt.Errorf("shows %s where the store has %s", plain.Cut(shown[i], 600), plain.Cut(kept[i], 600))
 		}
 	}
 	return nil

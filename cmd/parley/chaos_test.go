@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -255,8 +257,8 @@ func (r *chaosRound) follow(t *chaosTalk, d *chaosDice) {
 	}
 	for _, door := range doors[n:] {
 		fs = append(fs,
-			&chaosFollower{name: "WebSocket through " + door.target.url.Host, way: (*chaosFollower).byWebSocket, doors: []*api{door}},
-			&chaosFollower{name: "SSE through " + door.target.url.Host, way: (*chaosFollower).byStream, doors: []*api{door}})
+			&chaosFollower{name: "WebSocket through " + door.Target.URL.Host, way: (*chaosFollower).byWebSocket, doors: []*client.Client{door}},
+			&chaosFollower{name: "SSE through " + door.Target.URL.Host, way: (*chaosFollower).byStream, doors: []*client.Client{door}})
 	}
 	fs[d.intn(len(fs))].stalls = true
 	for _, f := range fs {
@@ -312,5 +314,5 @@ func (r *chaosRound) report(seed uint64) {
 	file := filepath.Join(r.w.dir, fmt.Sprintf("round-%d.txt", r.n))
 	r.w.must(os.WriteFile(file, []byte(b.String()), 0o600))
 	r.w.t.Errorf("%s: round %d (%s; -chaos.seed %d -chaos.from %d -chaos.rounds 1 -chaos.talks %d): %d bad followers, %d lost, %d doubled, %d unsafe twice; see %s\n%s",
-		r.w.t.Name(), r.n, r.row.fault, seed, r.n, *chaosTalks, r.row.bad, r.row.lost, r.row.doubled, r.row.unsafe, file, cut(strings.Join(r.wrong, "\n"), 4000))
+		r.w.t.Name(), r.n, r.row.fault, seed, r.n, *chaosTalks, r.row.bad, r.row.lost, r.row.doubled, r.row.unsafe, file, plain.Cut(strings.Join(r.wrong, "\n"), 4000))
 }

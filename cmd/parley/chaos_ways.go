@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
 
@@ -25,11 +26,11 @@ type chaosFrame struct {
 	Snapshot  json.RawMessage
 	Items     []json.RawMessage
 	RetryMs   int64
-	Problem   *problem
+	Problem   *client.Problem
 }
 
 // byWebSocket follows until the connection ends.
-func (f *chaosFollower) byWebSocket(ctx context.Context, a *api, at chat.Position) error {
+func (f *chaosFollower) byWebSocket(ctx context.Context, a *client.Client, at chat.Position) error {
 	ws, err := chaosDial(ctx, a)
 	if err != nil {
 		return err
@@ -51,16 +52,16 @@ func (f *chaosFollower) byWebSocket(ctx context.Context, a *api, at chat.Positio
 	}
 }
 
-func chaosDial(ctx context.Context, a *api) (*websocket.Conn, error) {
+func chaosDial(ctx context.Context, a *client.Client) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, chaosTry)
 	defer cancel()
 	header := http.Header{}
-	a.target.authorize(header)
-	ws, _, err := websocket.Dial(ctx, a.target.url.String()+"/v1/ws", &websocket.DialOptions{
-		HTTPClient: a.http, HTTPHeader: header, Subprotocols: []string{subprotocol},
+	a.Target.Authorize(header)
+	ws, _, err := websocket.Dial(ctx, a.Target.URL.String()+"/v1/ws", &websocket.DialOptions{
+		HTTPClient: a.HTTP, HTTPHeader: header, Subprotocols: []string{client.Subprotocol},
 	})
 	if err == nil {
-		ws.SetReadLimit(readLimit)
+		ws.SetReadLimit(client.ReadLimit)
 	}
 	return ws, err
 }
@@ -68,9 +69,9 @@ func chaosDial(ctx context.Context, a *api) (*websocket.Conn, error) {
 // patience is after how much silence the follower dials again.
 func (f *chaosFollower) patience() time.Duration {
 	if f.writing() {
-		return silenceActive
+		return client.SilenceActive
 	}
-	return silenceIdle
+	return client.SilenceIdle
 }
 
 func chaosRead(ctx context.Context, ws *websocket.Conn, patience time.Duration) (fr chaosFrame, err error) {
@@ -104,7 +105,7 @@ func (f *chaosFollower) frame(ctx context.Context, fr chaosFrame) error {
 }
 
 // byStream follows over Server-Sent Events.
-func (f *chaosFollower) byStream(ctx context.Context, a *api, at chat.Position) error {
+func (f *chaosFollower) byStream(ctx context.Context, a *client.Client, at chat.Position) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := time.AfterFunc(chaosTry, cancel)
@@ -116,7 +117,7 @@ func (f *chaosFollower) byStream(ctx context.Context, a *api, at chat.Position) 
 	defer resp.Body.Close()
 	event, id := "", ""
 	for lines := bufio.NewReader(resp.Body); ; {
-		quiet.Reset(silenceIdle) // a stream beats every 15 s
+		quiet.Reset(client.SilenceIdle) // a stream beats every 15 s
 		f.stall(ctx)
 		line, err := lines.ReadString('\n')
 		if err != nil {
@@ -136,8 +137,8 @@ func (f *chaosFollower) byStream(ctx context.Context, a *api, at chat.Position) 
 	}
 }
 
-func chaosStream(ctx context.Context, a *api, conv string, at chat.Position) (*http.Response, error) {
-	req, err := a.build(ctx, request{method: http.MethodGet, path: "/v1/conversations/" + conv + "/events"})
+func chaosStream(ctx context.Context, a *client.Client, conv string, at chat.Position) (*http.Response, error) {
+	req, err := a.Build(ctx, client.Request{Method: http.MethodGet, Path: "/v1/conversations/" + conv + "/events"})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func chaosStream(ctx context.Context, a *api, conv string, at chat.Position) (*h
 	if !at.IsZero() {
 		req.Header.Set("Last-Event-ID", at.String())
 	}
-	resp, err := a.http.Do(req)
+	resp, err := a.HTTP.Do(req)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		return nil, errors.New(resp.Status)
@@ -173,12 +174,12 @@ func (f *chaosFollower) event(event, id, data string) error {
 }
 
 // byPoll follows by asking what is new, again and again.
-func (f *chaosFollower) byPoll(ctx context.Context, a *api, at chat.Position) error {
+func (f *chaosFollower) byPoll(ctx context.Context, a *client.Client, at chat.Position) error {
 	for {
 		f.stall(ctx)
 		var fr chaosFrame
 		try, cancel := context.WithTimeout(ctx, 2*chaosTry)
-		err := a.get(try, "/v1/conversations/"+f.conv+"/events", url.Values{"after": {at.String()}, "wait": {"3s"}}, &fr)
+		err := a.Get(try, "/v1/conversations/"+f.conv+"/events", url.Values{"after": {at.String()}, "wait": {"3s"}}, &fr)
 		cancel()
 		if err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"parley/cmd/parley/plain"
 	"parley/gateway/store/storetest"
 	"parley/llm/llmtest"
 )
@@ -255,7 +256,7 @@ func dumpRedis(ctx context.Context, b *strings.Builder, addr, conv string) {
 		case "stream":
 			var all []string
 			for _, m := range c.XRange(ctx, k, "-", "+").Val() {
-				all = append(all, cut(fmt.Sprint(m.ID, " ", m.Values), 240))
+				all = append(all, plain.Cut(fmt.Sprint(m.ID, " ", m.Values), 240))
 			}
 			v = strings.Join(all, "\n    ")
 		}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -45,7 +47,7 @@ func (s style) in(colour, v string) string {
 func answerText(s *chat.State, run string, st style) string {
 	a := &answer{state: s, run: run, style: st}
 	for i := range s.Messages {
-		if m := &s.Messages[i]; runOf(m) == run {
+		if m := &s.Messages[i]; client.RunOf(m) == run {
 			a.message(m)
 		}
 	}
@@ -62,7 +64,7 @@ func (a *answer) message(m *llm.Message) {
 	case llm.Assistant:
 		if m.Content != "" {
 			a.line()
-			a.b.WriteString(plainText(m.Content))
+			a.b.WriteString(plain.Text(m.Content))
 		}
 		if !a.style.quiet {
 			a.calls(m.ToolCalls)
@@ -76,7 +78,7 @@ func (a *answer) reasoning(m *llm.Message) {
 		return
 	}
 	a.line()
-	a.b.WriteString(dim + plainText(m.Content))
+	a.b.WriteString(dim + plain.Text(m.Content))
 	if !slices.Contains(a.state.Open, m.ID) {
 		a.b.WriteString(reset + "\n")
 	}
@@ -88,7 +90,7 @@ func (a *answer) reasoning(m *llm.Message) {
 func (a *answer) calls(calls []llm.ToolCall) {
 	for _, c := range calls {
 		a.line()
-		a.b.WriteString("→ " + oneLined(c.Function.Name))
+		a.b.WriteString("→ " + plain.Line(c.Function.Name))
 		args, whole := compact(c.Function.Arguments)
 		result := a.result(c.ID)
 		if whole || result != nil {
@@ -106,9 +108,9 @@ func compact(arguments string) (string, bool) {
 	const longest = 200
 	var b bytes.Buffer
 	if !isObject(arguments) || json.Compact(&b, []byte(arguments)) != nil {
-		return cut(oneLined(arguments), longest), false
+		return plain.Cut(plain.Line(arguments), longest), false
 	}
-	return cut(oneLined(b.String()), longest), true
+	return plain.Cut(plain.Line(b.String()), longest), true
 }
 
 func (a *answer) result(call string) *llm.Message {
@@ -151,15 +153,15 @@ func (a *answer) sources() {
 			}
 			seen[src.Ref] = true
 			a.line()
-			a.b.WriteString(a.style.in(dim, "["+oneLined(src.Ref)+"] "+sourceTitle(src)))
+			a.b.WriteString(a.style.in(dim, "["+plain.Line(src.Ref)+"] "+sourceTitle(src)))
 		}
 	}
 }
 
 func sourceTitle(src tools.Source) string {
-	title := oneLined(src.Title)
+	title := plain.Line(src.Title)
 	if n := len(src.Headings); n > 0 && src.Headings[n-1] != src.Title {
-		title += " › " + oneLined(src.Headings[n-1])
+		title += " › " + plain.Line(src.Headings[n-1])
 	}
 	return title
 }
@@ -168,16 +170,9 @@ func sourceTitle(src tools.Source) string {
 // messages.
 func endOf(s *chat.State, run string) (llm.Details, bool) {
 	for i := len(s.Messages) - 1; i >= 0; i-- {
-		if m := &s.Messages[i]; runOf(m) == run && m.Metadata.Parley.Status != "" {
+		if m := &s.Messages[i]; client.RunOf(m) == run && m.Metadata.Parley.Status != "" {
 			return m.Metadata.Parley, true
 		}
 	}
 	return llm.Details{}, false
-}
-
-func runOf(m *llm.Message) string {
-	if m.Metadata == nil || m.Role == llm.User {
-		return ""
-	}
-	return m.Metadata.Parley.Run
 }

@@ -5,16 +5,11 @@ import (
 	"encoding/json"
 	"strings"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/tools"
 )
-
-// A decision answers one interrupt.
-type decision struct {
-	InterruptID string             `json:"interruptId"`
-	Status      tools.AnswerStatus `json:"status"`
-	Payload     any                `json:"payload,omitempty"`
-}
 
 // deciding reports whether the next line is a decision.
 func (t *talk) deciding() bool { return t.ask != nil && t.ask.ID != t.told && t.synced }
@@ -44,22 +39,22 @@ func (t *talk) askNext(s *chat.State, q *question) {
 
 // askText says what is to be decided, and how.
 func askText(s *chat.State, i chat.Interrupt) string {
-	text := plainText(i.Message)
+	text := plain.Text(i.Message)
 	d := chat.InterruptDetails{}
 	if i.Metadata != nil {
 		d = i.Metadata.Parley
 	}
 	switch i.Reason {
 	case tools.AskApproval:
-		text = "Allow " + oneLined(d.Tool)
+		text = "Allow " + plain.Line(d.Tool)
 		if to := strings.TrimSpace(d.Method + " " + d.Host); to != "" {
-			text += " (" + oneLined(to) + ")"
+			text += " (" + plain.Line(to) + ")"
 		}
-		return text + " with " + oneLined(argumentsOf(s, i.ToolCallID)) + "?\n" + approvalHelp
+		return text + " with " + plain.Line(argumentsOf(s, i.ToolCallID)) + "?\n" + approvalHelp
 	case tools.AskConnect:
-		return text + "\nOpen " + oneLined(d.URL) + ", then: y to go on, n to leave it."
+		return text + "\nOpen " + plain.Line(d.URL) + ", then: y to go on, n to leave it."
 	}
-	return text + "\n" + oneLined(string(i.Schema)) + "\nAnswer with a JSON object, or n to leave it."
+	return text + "\n" + plain.Line(string(i.Schema)) + "\nAnswer with a JSON object, or n to leave it."
 }
 
 const approvalHelp = "y yes · a yes, always here · e {…} yes, with these arguments · n no · n REASON"
@@ -83,12 +78,12 @@ func (t *talk) decide(ctx context.Context, line string) {
 		return
 	}
 	t.told = t.ask.ID
-	t.send(ctx, order{Type: "answer", C: t.conv, Answers: []decision{d}})
+	t.send(ctx, client.Order{Type: "answer", C: t.conv, Answers: []client.Decision{d}})
 }
 
 // decided reads a decision; ok is false if a line is none.
-func decided(i chat.Interrupt, line string) (d decision, ok bool) {
-	d = decision{InterruptID: i.ID, Status: tools.AnswerResolved}
+func decided(i chat.Interrupt, line string) (d client.Decision, ok bool) {
+	d = client.Decision{InterruptID: i.ID, Status: tools.AnswerResolved}
 	word, rest, _ := strings.Cut(line, " ")
 	rest = strings.TrimSpace(rest)
 	word = strings.ToLower(word)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 )
 
@@ -51,7 +53,7 @@ func (a *app) chatCommand(ctx context.Context, args []string) error {
 		return usagef("chat takes flags only; to ask one question: parley chat --once %q", strings.Join(rest, " "))
 	}
 	if f.conversation != "" && !chat.ValidID(f.conversation) {
-		return usagef("--conversation: %q is not the id of a conversation; /list shows them", cut(f.conversation, 80))
+		return usagef("--conversation: %q is not the id of a conversation; /list shows them", plain.Cut(f.conversation, 80))
 	}
 	t, err := a.target(f.clientFlags, false)
 	if err != nil {
@@ -61,7 +63,7 @@ func (a *app) chatCommand(ctx context.Context, args []string) error {
 }
 
 // talk gathers what a conversation needs and holds it.
-func (a *app) talk(ctx context.Context, to target, f chatFlags) error {
+func (a *app) talk(ctx context.Context, to client.Target, f chatFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	jar, err := cookiejar.New(nil)
@@ -70,9 +72,9 @@ func (a *app) talk(ctx context.Context, to target, f chatFlags) error {
 	}
 	guest := &guest{path: cookieFile(a.getenv), target: to, jar: jar}
 	guest.load()
-	c := &api{to, &http.Client{Timeout: 30 * time.Second, Jar: jar}}
+	c := &client.Client{Target: to, HTTP: &http.Client{Timeout: 30 * time.Second, Jar: jar}}
 	var info serverInfo
-	if err := c.get(ctx, "/v1/info", nil, &info); err != nil {
+	if err := c.Get(ctx, "/v1/info", nil, &info); err != nil {
 		return err
 	}
 	if err := guest.save(); err != nil {

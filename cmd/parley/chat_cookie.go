@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"parley/cmd/parley/client"
 )
 
 // cookieName is the cookie by which a server knows a guest.
@@ -17,7 +19,7 @@ const cookieName = "parley"
 // theirs next time.
 type guest struct {
 	path   string // of the file, empty for none
-	target target
+	target client.Target
 	jar    http.CookieJar
 }
 
@@ -37,8 +39,8 @@ func cookieFile(getenv func(string) string) string {
 
 // load puts the cookie from the file into the jar, if there is one.
 func (g *guest) load() {
-	if v := g.read()[g.target.url.String()]; v != "" && g.target.token == "" {
-		g.jar.SetCookies(g.target.url, []*http.Cookie{{Name: cookieName, Value: v, Path: "/"}})
+	if v := g.read()[g.target.URL.String()]; v != "" && g.target.Token == "" {
+		g.jar.SetCookies(g.target.URL, []*http.Cookie{{Name: cookieName, Value: v, Path: "/"}})
 	}
 }
 
@@ -55,13 +57,13 @@ func (g *guest) read() map[string]string {
 func (g *guest) save() error {
 	value := g.cookie()
 	all := g.read()
-	if g.target.token != "" || value == "" || all[g.target.url.String()] == value {
+	if g.target.Token != "" || value == "" || all[g.target.URL.String()] == value {
 		return nil
 	}
 	if g.path == "" {
 		return fmt.Errorf("this user has no folder for configuration")
 	}
-	all[g.target.url.String()] = value
+	all[g.target.URL.String()] = value
 	b, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err
@@ -70,7 +72,7 @@ func (g *guest) save() error {
 }
 
 func (g *guest) cookie() string {
-	for _, c := range g.jar.Cookies(g.target.url) {
+	for _, c := range g.jar.Cookies(g.target.URL) {
 		if c.Name == cookieName {
 			return c.Value
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -32,15 +33,15 @@ type fakeServer struct {
 	log       []chat.Entry
 	state     chat.State
 	gen, n    uint64
-	sent      map[string]frame // acknowledgements by client id
+	sent      map[string]client.Frame // acknowledgements by client id
 	subs      int
 	resumed   int // subs with a position
 	dials     []time.Time
 	cancels   []string
-	decisions []decision
-	refusals  []problem // of the next sends
-	deaf      int       // sends that are heard but not acknowledged: the connection goes
-	trimmed   bool      // nothing can be recovered
+	decisions []client.Decision
+	refusals  []client.Problem // of the next sends
+	deaf      int              // sends that are heard but not acknowledged: the connection goes
+	trimmed   bool             // nothing can be recovered
 	cookies   []string
 	closed    bool
 }
@@ -53,7 +54,7 @@ type fakeConn struct {
 const fakeConv = "c1"
 
 func newFake(t *testing.T, script func(s *fakeServer, run string)) *fakeServer {
-	s := &fakeServer{t: t, script: script, conns: map[*fakeConn]bool{}, gen: 1000, sent: map[string]frame{}}
+	s := &fakeServer{t: t, script: script, conns: map[*fakeConn]bool{}, gen: 1000, sent: map[string]client.Frame{}}
 	s.changed = sync.NewCond(&s.mu)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/info", s.info)
@@ -109,7 +110,7 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			break
 		}
-		var o order
+		var o client.Order
 		if err := json.Unmarshal(b, &o); err != nil {
 			s.t.Errorf("the client sent %s", b)
 		}
@@ -123,7 +124,7 @@ func (s *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // command requires s.mu, as does all that it calls.
-func (s *fakeServer) command(c *fakeConn, o order) {
+func (s *fakeServer) command(c *fakeConn, o client.Order) {
 	switch o.Type {
 	case "hello":
 		s.write(c, map[string]any{"type": "welcome", "id": o.ID, "maxMessage": 1000, "pingMs": 15000})
@@ -132,7 +133,7 @@ func (s *fakeServer) command(c *fakeConn, o order) {
 	case "send":
 		s.send(c, o)
 	case "edit", "regenerate":
-		o.Msg = &said{o.ClientID, o.Content}
+		o.Msg = &client.Said{ClientID: o.ClientID, Content: o.Content}
 		s.send(c, o)
 	case "answer":
 		s.decisions = append(s.decisions, o.Answers...)
@@ -160,9 +161,9 @@ func (s *fakeServer) write(c *fakeConn, v any) {
 
 func (s *fakeServer) head() chat.Position { return chat.Position{Generation: s.gen, N: s.n} }
 
-func (s *fakeServer) subscribe(c *fakeConn, o order) {
+func (s *fakeServer) subscribe(c *fakeConn, o client.Order) {
 	if o.C != fakeConv {
-		s.write(c, map[string]any{"type": "err", "id": o.ID, "problem": problem{Title: "Not Found", Status: 404, Code: "not_found", Detail: "There is no such conversation, or it is not yours."}})
+		s.write(c, map[string]any{"type": "err", "id": o.ID, "problem": client.Problem{Title: "Not Found", Status: 404, Code: "not_found", Detail: "There is no such conversation, or it is not yours."}})
 		return
 	}
 	answer := map[string]any{"type": "sub.ok", "id": o.ID, "c": o.C, "head": s.head(), "recovered": true}
@@ -185,7 +186,7 @@ func (s *fakeServer) subscribe(c *fakeConn, o order) {
 	s.changed.Broadcast()
 }
 
-func (s *fakeServer) send(c *fakeConn, o order) {
+func (s *fakeServer) send(c *fakeConn, o client.Order) {
 	if len(s.refusals) > 0 {
 		p := s.refusals[0]
 		s.refusals = s.refusals[1:]
@@ -195,7 +196,7 @@ func (s *fakeServer) send(c *fakeConn, o order) {
 	ok, again := s.sent[o.Msg.ClientID]
 	if !again {
 		n := len(s.sent) + 1
-		ok = frame{Type: "ok", C: fakeConv, MessageID: fmt.Sprintf("m%d", n), Run: fmt.Sprintf("r%d", n)}
+		ok = client.Frame{Type: "ok", C: fakeConv, MessageID: fmt.Sprintf("m%d", n), Run: fmt.Sprintf("r%d", n)}
 		s.sent[o.Msg.ClientID] = ok
 		said := llm.Message{ID: ok.MessageID, Role: llm.User, Content: o.Msg.Content, Metadata: &llm.Metadata{Parley: llm.Details{ClientID: o.Msg.ClientID, Edits: o.MessageID}}}
 		replaced := ""
@@ -215,7 +216,7 @@ func (s *fakeServer) send(c *fakeConn, o order) {
 }
 
 // answer runs the script once the client listens.
-func (s *fakeServer) answer(ok frame, replaced string) {
+func (s *fakeServer) answer(ok client.Frame, replaced string) {
 	s.awaitSub(1)
 	s.put(ok.Run, chat.Event{Type: chat.RunStarted, ThreadID: fakeConv, RunID: ok.Run, Metadata: &llm.Metadata{Parley: llm.Details{Question: ok.MessageID, Replaces: replaced}}})
 	s.script(s, ok.Run)

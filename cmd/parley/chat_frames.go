@@ -6,16 +6,18 @@ import (
 	"slices"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 )
 
 // frame deals with one frame.
-func (t *talk) frame(ctx context.Context, f frame) error {
+func (t *talk) frame(ctx context.Context, f client.Frame) error {
 	t.listen()
 	switch f.Type {
-	case frameOpen:
-		t.link.write(ctx, order{Type: "hello", ID: t.nextID(), Client: "cli/1"})
+	case client.FrameOpen:
+		t.link.Write(ctx, client.Order{Type: "hello", ID: t.nextID(), Client: "cli/1"})
 	case "welcome":
 		t.welcome(ctx, f)
 	case "sub.ok":
@@ -39,9 +41,9 @@ func (t *talk) frame(ctx context.Context, f frame) error {
 
 // listen begins to wait for the next frame.
 func (t *talk) listen() {
-	span := silenceIdle
+	span := client.SilenceIdle
 	if t.state.Active() || t.asked != nil {
-		span = silenceActive
+		span = client.SilenceActive
 	}
 	if t.byeWait > 0 {
 		span = silenceBye
@@ -50,7 +52,7 @@ func (t *talk) listen() {
 }
 
 // welcome takes everything up again where the last connection left it.
-func (t *talk) welcome(ctx context.Context, f frame) {
+func (t *talk) welcome(ctx context.Context, f client.Frame) {
 	if t.pauses >= 3 {
 		t.screen.note("Connected again.")
 	}
@@ -68,14 +70,14 @@ func (t *talk) subscribe(ctx context.Context) {
 		return
 	}
 	t.subID = t.nextID()
-	o := order{Type: "sub", ID: t.subID, C: t.conv}
+	o := client.Order{Type: "sub", ID: t.subID, C: t.conv}
 	if !t.at.IsZero() {
 		o.After = &t.at
 	}
-	t.link.write(ctx, o)
+	t.link.Write(ctx, o)
 }
 
-func (t *talk) subscribed(f frame) {
+func (t *talk) subscribed(f client.Frame) {
 	if f.C != t.conv || f.ID != t.subID {
 		return
 	}
@@ -87,16 +89,16 @@ func (t *talk) subscribed(f frame) {
 }
 
 // send sends an order until it is acknowledged.
-func (t *talk) send(ctx context.Context, o order) {
+func (t *talk) send(ctx context.Context, o client.Order) {
 	o.ID = t.nextID()
-	s := &sending{order: o}
+	s := &sending{Order: o}
 	t.pending = append(t.pending, s)
 	t.write(ctx, s)
 }
 
 func (t *talk) write(ctx context.Context, s *sending) {
 	if t.up {
-		t.link.write(ctx, s.order)
+		t.link.Write(ctx, s.Order)
 	}
 }
 
@@ -117,9 +119,9 @@ func (t *talk) take(id string) *sending {
 	return s
 }
 
-func (t *talk) acknowledged(ctx context.Context, f frame) {
+func (t *talk) acknowledged(ctx context.Context, f client.Frame) {
 	s := t.take(f.ID)
-	if s == nil || !s.asks() || t.asked == nil {
+	if s == nil || !s.Asks() || t.asked == nil {
 		return
 	}
 	t.asked.run, t.asked.message = f.Run, f.MessageID
@@ -136,10 +138,10 @@ func (t *talk) acknowledged(ctx context.Context, f frame) {
 const maxTries = 5 // of an order that the server was too busy for
 
 // refused deals with an order that the server does not carry out.
-func (t *talk) refused(f frame) error {
+func (t *talk) refused(f client.Frame) error {
 	p := f.Problem
 	if p == nil {
-		p = &problem{Title: "the server refused without a reason"}
+		p = &client.Problem{Title: "the server refused without a reason"}
 	}
 	busy := p.Code == "rate_limited" || p.Code == "unavailable"
 	if f.ID != "" && f.ID == t.subID {
@@ -161,7 +163,7 @@ func (t *talk) refused(f frame) error {
 	}
 	t.take(f.ID)
 	switch {
-	case s.asks():
+	case s.Asks():
 		t.screen.fail("%v", p)
 		t.asked, t.failed = nil, true
 	case s.Type == "answer":
@@ -173,12 +175,12 @@ func (t *talk) refused(f frame) error {
 }
 
 // again has what was refused sent again, when the server wants it.
-func (t *talk) again(p *problem) {
-	t.retry.Reset(min(max(time.Duration(p.RetryMs)*time.Millisecond, t.firstPause), maxPause))
+func (t *talk) again(p *client.Problem) {
+	t.retry.Reset(min(max(time.Duration(p.RetryMs)*time.Millisecond, t.firstPause), client.MaxPause))
 }
 
 // closed deals with a conversation that the server does not show.
-func (t *talk) closed(p *problem) error {
+func (t *talk) closed(p *client.Problem) error {
 	conv := t.conv
 	t.conv, t.subID = "", ""
 	if !t.interactive {
@@ -191,7 +193,7 @@ func (t *talk) closed(p *problem) error {
 
 // events folds entries into the state. What was there before, because a
 // connection came back or a server sent it twice, is left out.
-func (t *talk) events(f frame) {
+func (t *talk) events(f client.Frame) {
 	if f.C != t.conv {
 		return
 	}
@@ -205,7 +207,7 @@ func (t *talk) events(f frame) {
 }
 
 // snap replaces the window: what is older stays.
-func (t *talk) snap(f frame) {
+func (t *talk) snap(f client.Frame) {
 	if f.C != t.conv || f.Snapshot == nil {
 		return
 	}
@@ -221,7 +223,7 @@ func (t *talk) snap(f frame) {
 
 // waits says how many come before the awaited answer: when that is told first,
 // and then whenever it has halved.
-func (t *talk) waits(f frame) {
+func (t *talk) waits(f client.Frame) {
 	q := t.asked
 	if f.Kind != "queue" || f.C != t.conv || q == nil || t.screen.style.quiet || q.told && f.Data.Ahead > q.ahead/2 {
 		return
@@ -268,7 +270,7 @@ func (t *talk) changed() {
 
 // present reports whether a question or its run is in the conversation.
 func present(s *chat.State, q *question) bool {
-	is := func(m llm.Message) bool { return m.ID == q.message || runOf(&m) == q.run }
+	is := func(m llm.Message) bool { return m.ID == q.message || client.RunOf(&m) == q.run }
 	return slices.ContainsFunc(s.Messages, is) || slices.ContainsFunc(s.Queued, is) || s.Run != nil && s.Run.ID == q.run
 }
 
@@ -280,7 +282,7 @@ func (t *talk) ended(how llm.Details) {
 		t.failed = true
 		message := "no reason is known"
 		if how.Failure != nil {
-			message = plainText(how.Failure.Message)
+			message = plain.Text(how.Failure.Message)
 		}
 		t.screen.fail("The answer failed: %s", message)
 	case chat.RunCancelled:
@@ -302,7 +304,7 @@ func (t *talk) follow() {
 	t.asked = &question{run: r.ID, message: r.Question, seen: true}
 	for _, m := range t.state.Messages {
 		if m.ID == r.Question && m.ID != "" {
-			t.screen.note("asked elsewhere: %s", cut(oneLined(m.Content), 200))
+			t.screen.note("asked elsewhere: %s", plain.Cut(plain.Line(m.Content), 200))
 		}
 	}
 }

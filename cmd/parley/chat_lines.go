@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -38,7 +40,7 @@ func (t *talk) say(ctx context.Context, text string) {
 		return
 	}
 	t.asked = &question{clientID: chat.NewID("k")}
-	t.send(ctx, order{Type: "send", C: t.conv, Msg: &said{t.asked.clientID, strings.ToValidUTF8(text, "\uFFFD")}})
+	t.send(ctx, client.Order{Type: "send", C: t.conv, Msg: &client.Said{ClientID: t.asked.clientID, Content: strings.ToValidUTF8(text, "\uFFFD")}})
 }
 
 // fits reports whether the server takes a question.
@@ -64,7 +66,7 @@ func (t *talk) anew(ctx context.Context, words string) {
 		return
 	}
 	t.asked = &question{clientID: chat.NewID("k")}
-	o := order{Type: "edit", C: t.conv, MessageID: last, ClientID: t.asked.clientID, Content: strings.ToValidUTF8(words, "\uFFFD")}
+	o := client.Order{Type: "edit", C: t.conv, MessageID: last, ClientID: t.asked.clientID, Content: strings.ToValidUTF8(words, "\uFFFD")}
 	if words == "" {
 		o.Type = "regenerate"
 		if t.state.Run != nil {
@@ -101,7 +103,7 @@ func (t *talk) slash(ctx context.Context, line string) error {
 		}
 		t.turnTo(ctx, arg)
 	default:
-		t.screen.fail("There is no command %s. %s", plainText(name), chatHelp)
+		t.screen.fail("There is no command %s. %s", plain.Text(name), chatHelp)
 	}
 	return nil
 }
@@ -109,7 +111,7 @@ func (t *talk) slash(ctx context.Context, line string) error {
 // turnTo leaves the conversation for another, or for one that is yet to begin.
 func (t *talk) turnTo(ctx context.Context, conv string) {
 	if t.conv != "" && t.up {
-		t.link.write(ctx, order{Type: "unsub", ID: t.nextID(), C: t.conv})
+		t.link.Write(ctx, client.Order{Type: "unsub", ID: t.nextID(), C: t.conv})
 	}
 	t.conv, t.subID, t.synced, t.state, t.at = conv, "", false, chat.State{}, chat.Position{}
 	t.subscribe(ctx)
@@ -119,7 +121,7 @@ func (t *talk) list(ctx context.Context) {
 	var page struct {
 		Conversations []chat.Conversation `json:"conversations"`
 	}
-	if err := t.api.get(ctx, "/v1/conversations", url.Values{"limit": {"20"}}, &page); err != nil {
+	if err := t.api.Get(ctx, "/v1/conversations", url.Values{"limit": {"20"}}, &page); err != nil {
 		t.screen.fail("%v", err)
 		return
 	}
@@ -127,6 +129,6 @@ func (t *talk) list(ctx context.Context) {
 		t.screen.note("There are no conversations yet.")
 	}
 	for _, c := range page.Conversations {
-		fmt.Fprintf(t.screen.out, "%s  %s  %s\n", oneLined(c.ID), c.Updated.Local().Format("2006-01-02 15:04"), cut(oneLined(c.Title), 60))
+		fmt.Fprintf(t.screen.out, "%s  %s  %s\n", plain.Line(c.ID), c.Updated.Local().Format("2006-01-02 15:04"), plain.Cut(plain.Line(c.Title), 60))
 	}
 }

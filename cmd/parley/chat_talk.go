@@ -9,19 +9,14 @@ import (
 	"syscall"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 )
 
 const (
-	firstPause = 300 * time.Millisecond // before dialling again, doubled each time
-	maxPause   = 15 * time.Second
 	patience   = 2 * time.Minute // without a connection, where nobody looks on
-
-	// Two heartbeats of the server's and a little: they come every 5 s while
-	// an answer is written, every 15 s otherwise.
-	silenceActive = 12 * time.Second
-	silenceIdle   = 32 * time.Second
-	silenceBye    = 5 * time.Second // after bye the server closes; if not, we do
+	silenceBye = 5 * time.Second // after bye the server closes; if not, we do
 )
 
 // A talk is a client's end of conversations: it keeps the connection, the
@@ -29,7 +24,7 @@ const (
 // answer is awaited. One goroutine, run, does everything; nothing here may be
 // called from another.
 type talk struct {
-	api         *api
+	api         *client.Client
 	screen      *screen
 	lines       <-chan string // what is asked; closed at the end
 	signals     <-chan os.Signal
@@ -37,8 +32,8 @@ type talk struct {
 	maxMessage  int
 	firstPause  time.Duration
 
-	link    *link // nil while none is dialled
-	up      bool  // welcomed
+	link    *client.Link // nil while none is dialled
+	up      bool         // welcomed
 	lastID  int
 	pauses  int           // since the last welcome
 	byeWait time.Duration // as bye asked for
@@ -64,7 +59,7 @@ type talk struct {
 // A sending is an order that the server has not acknowledged. It is sent
 // again over every new connection, which is safe by its client id.
 type sending struct {
-	order
+	client.Order
 	tries int
 }
 
@@ -80,7 +75,7 @@ type question struct {
 	ahead    int    // of it, as was told last
 }
 
-func newTalk(a *app, c *api, f chatFlags, info serverInfo) *talk {
+func newTalk(a *app, c *client.Client, f chatFlags, info serverInfo) *talk {
 	st := style{colour: a.isTerminal(a.stdout) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb", quiet: f.quiet}
 	t := &talk{
 		api: c, screen: &screen{out: a.stdout, notes: a.stderr, style: st}, signals: a.signals,
@@ -89,10 +84,10 @@ func newTalk(a *app, c *api, f chatFlags, info serverInfo) *talk {
 		redial: stoppedTimer(), retry: stoppedTimer(), silence: stoppedTimer(),
 	}
 	if t.firstPause == 0 {
-		t.firstPause = firstPause
+		t.firstPause = client.FirstPause
 	}
 	if t.interactive {
-		t.screen.note("%s at %s, model %s. /help shows what you can do.", oneLined(info.Name), c.target.url, oneLined(info.Model))
+		t.screen.note("%s at %s, model %s. /help shows what you can do.", plain.Line(info.Name), c.Target.URL, plain.Line(info.Model))
 	}
 	return t
 }
@@ -106,10 +101,10 @@ func stoppedTimer() *time.Timer {
 // close ends the connection and says how to go on later.
 func (t *talk) close() {
 	if t.link != nil {
-		t.link.close()
+		t.link.Close()
 	}
 	if t.conv != "" {
-		t.screen.note("To go on with this conversation: parley chat --server %s --conversation %s", t.api.target.url, t.conv)
+		t.screen.note("To go on with this conversation: parley chat --server %s --conversation %s", t.api.Target.URL, t.conv)
 	}
 }
 
@@ -117,7 +112,7 @@ func (t *talk) close() {
 var errLeave = errors.New("chat: leave")
 
 func (t *talk) run(ctx context.Context) error {
-	t.link = dial(ctx, t.api.target, t.api.http.Jar)
+	t.link = client.Dial(ctx, t.api.Target, t.api.HTTP.Jar)
 	for {
 		if t.idle() && t.over {
 			return t.result()
@@ -151,9 +146,9 @@ func (t *talk) idle() bool {
 
 // step waits for one thing to happen and deals with it.
 func (t *talk) step(ctx context.Context) error {
-	var frames <-chan frame
+	var frames <-chan client.Frame
 	if t.link != nil {
-		frames = t.link.frames
+		frames = t.link.Frames
 	}
 	lines := t.lines
 	if !t.idle() && !t.deciding() || t.over {
@@ -164,7 +159,7 @@ func (t *talk) step(ctx context.Context) error {
 		return ctx.Err()
 	case f, ok := <-frames:
 		if !ok {
-			return t.lost(t.link.err)
+			return t.lost(t.link.Err)
 		}
 		return t.frame(ctx, f)
 	case line, ok := <-lines:
@@ -172,14 +167,14 @@ func (t *talk) step(ctx context.Context) error {
 	case s := <-t.signals:
 		return t.signal(ctx, s)
 	case <-t.redial.C:
-		t.link = dial(ctx, t.api.target, t.api.http.Jar)
+		t.link = client.Dial(ctx, t.api.Target, t.api.HTTP.Jar)
 	case <-t.retry.C:
 		if !t.synced && t.subID == "" {
 			t.subscribe(ctx)
 		}
 		t.resend(ctx)
 	case <-t.silence.C:
-		t.link.cancel() // its end comes as a closed channel
+		t.link.Abort() // its end comes as a closed channel
 	}
 	return nil
 }
@@ -188,7 +183,7 @@ func (t *talk) step(ctx context.Context) error {
 func (t *talk) lost(err error) error {
 	t.link, t.up, t.synced, t.subID = nil, false, false, ""
 	t.silence.Stop()
-	var lost *lostError
+	var lost *client.LostError
 	if err != nil && !errors.As(err, &lost) && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -199,8 +194,8 @@ func (t *talk) lost(err error) error {
 		return err
 	}
 	wait := t.pause()
-	if lost != nil && lost.wait > 0 {
-		wait = lost.wait
+	if lost != nil && lost.Wait > 0 {
+		wait = lost.Wait
 	}
 	if t.byeWait > 0 {
 		wait, t.byeWait = t.byeWait, 0
@@ -214,7 +209,7 @@ func (t *talk) lost(err error) error {
 
 // pause is how long to wait this time: a random part of a span that doubles.
 func (t *talk) pause() time.Duration {
-	span := min(t.firstPause<<min(t.pauses, 10), maxPause)
+	span := min(t.firstPause<<min(t.pauses, 10), client.MaxPause)
 	return span/2 + rand.N(span/2+1)
 }
 
@@ -246,6 +241,6 @@ func (t *talk) leave() error {
 // stop asks for the end of the awaited answer, once its run is known.
 func (t *talk) stop(ctx context.Context) {
 	if t.asked.run != "" {
-		t.send(ctx, order{Type: "cancel", C: t.conv, Run: t.asked.run})
+		t.send(ctx, client.Order{Type: "cancel", C: t.conv, Run: t.asked.run})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/tools"
@@ -179,7 +180,7 @@ func TestChatAfterARollback(t *testing.T) {
 func TestChatSendsAgainWhatWasNotAcknowledged(t *testing.T) {
 	s, tm := newFake(t, func(s *fakeServer, run string) { s.say(run, "a"+run, "Once."); s.finish(run) }), newTerminal(t)
 	s.deaf = 3
-	s.refusals = []problem{{Title: "Too Many Requests", Status: 429, Code: "rate_limited", RetryMs: 1}, {Title: "Service Unavailable", Status: 503, Code: "unavailable"}}
+	s.refusals = []client.Problem{{Title: "Too Many Requests", Status: 429, Code: "rate_limited", RetryMs: 1}, {Title: "Service Unavailable", Status: 503, Code: "unavailable"}}
 	code := tm.chat(t, s, "", "--once", "Say it once.")
 	tm.check(t, code, exitOK, "Once.\n")
 	s.mu.Lock()

@@ -2,20 +2,13 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
-)
 
-// A target is the server that a client command speaks to.
-type target struct {
-	url   *url.URL // without a path of its own
-	token string   // empty for none
-	admin bool     // what is asked for is the administrator's
-}
+	"parley/cmd/parley/client"
+)
 
 // clientFlags are the flags that say which server, and who asks.
 type clientFlags struct {
@@ -35,43 +28,31 @@ func (c *clientFlags) register(fs *flagSet, admin bool) {
 
 // target settles which server is meant. An admin gets the administrator's
 // token, everybody else what PARLEY_TOKEN says.
-func (a *app) target(c clientFlags, admin bool) (target, error) {
+func (a *app) target(c clientFlags, admin bool) (client.Target, error) {
 	only := []string{"addr", "config"}
 	if admin {
 		only = append(only, "data", "admin-token", "admin-token-file")
 	}
 	s, err := newLoader(a.env, only...).load()
 	if err != nil {
-		return target{}, err
+		return client.Target{}, err
 	}
 	text := cmp.Or(c.server, a.getenv("PARLEY_SERVER"), localURL(s.Addr))
 	u, err := serverURL(text)
 	if err != nil {
-		return target{}, err
+		return client.Target{}, err
 	}
-	t := target{url: u, admin: admin, token: cmp.Or(c.token, a.getenv("PARLEY_TOKEN"))}
+	t := client.Target{URL: u, Admin: admin, Token: cmp.Or(c.token, a.getenv("PARLEY_TOKEN"))}
 	if admin {
-		t.token = cmp.Or(c.token, string(s.AdminToken))
+		t.Token = cmp.Or(c.token, string(s.AdminToken))
 	}
-	if admin && t.token == "" && isLoopback(u.Hostname()) {
-		t.token = tokenFile(s.Data)
+	if admin && t.Token == "" && isLoopback(u.Hostname()) {
+		t.Token = tokenFile(s.Data)
 	}
-	if !isVisible(t.token) {
-		return target{}, usagef("--token: the value has characters that no token has; was something else pasted with it?")
+	if !isVisible(t.Token) {
+		return client.Target{}, usagef("--token: the value has characters that no token has; was something else pasted with it?")
 	}
 	return t, nil
-}
-
-func serverURL(text string) (*url.URL, error) {
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usagef("--server: %q is not the URL of a server, such as http://127.0.0.1:8080", redactURL(text))
-	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	return u, nil
 }
 
 // isLoopback reports whether a host is this machine: only there the token
@@ -92,13 +73,14 @@ func tokenFile(data string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// hint adds to an error of a request what can be done about it.
-func (t target) hint(err error) error {
-	if e := (*net.OpError)(nil); asError(err, &e) && e.Op == "dial" {
-		return fmt.Errorf("no server answers at %s; start one with `parley serve`, or name another with --server", t.url)
+func serverURL(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
 	}
-	if os.IsTimeout(err) {
-		return fmt.Errorf("the server at %s did not answer in time", t.url)
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, usagef("--server: %q is not the URL of a server, such as http://127.0.0.1:8080", redactURL(text))
 	}
-	return err
+	u.Path = strings.TrimRight(u.Path, "/")
+	return u, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/tools/rag"
 )
 
@@ -38,7 +40,7 @@ func (a *app) docsCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	d := &docs{app: a, api: newAPI(t)}
+	d := &docs{app: a, api: client.New(t)}
 	switch verb {
 	case "add":
 		return d.add(ctx, args)
@@ -68,7 +70,7 @@ func verbOf(command string, args []string, verbs ...string) (string, []string, e
 
 type docs struct {
 	app *app
-	api *api
+	api *client.Client
 }
 
 func (d *docs) list(ctx context.Context) error {
@@ -79,14 +81,14 @@ func (d *docs) list(ctx context.Context) error {
 			Documents []rag.Document `json:"documents"`
 			Next      string         `json:"next"`
 		}
-		if err := d.api.get(ctx, "/v1/documents", url.Values{"after": {after}}, &page); err != nil {
+		if err := d.api.Get(ctx, "/v1/documents", url.Values{"after": {after}}, &page); err != nil {
 			return err
 		}
 		if n == 0 && len(page.Documents) > 0 {
 			fmt.Fprintln(w, "ID\tTITLE\tPASSAGES\tCHARACTERS\tADDED")
 		}
 		for _, doc := range page.Documents {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", oneLined(doc.ID), oneLined(doc.Title), doc.Chunks, doc.Runes, doc.AddedAt.Local().Format("2006-01-02 15:04"))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\n", plain.Line(doc.ID), plain.Line(doc.Title), doc.Chunks, doc.Runes, doc.AddedAt.Local().Format("2006-01-02 15:04"))
 		}
 		if page.Next == "" || page.Next == after {
 			return nil
@@ -101,7 +103,7 @@ func (d *docs) remove(ctx context.Context, ids []string) error {
 	}
 	failed := false
 	for _, id := range ids {
-		err := d.api.do(ctx, request{method: http.MethodDelete, path: "/v1/documents/" + url.PathEscape(id)}, nil)
+		err := d.api.Do(ctx, client.Request{Method: http.MethodDelete, Path: "/v1/documents/" + url.PathEscape(id)}, nil)
 		if err != nil {
 			failed = true
 			fmt.Fprintf(d.app.stderr, "parley: %s: %v\n", id, err)
@@ -120,7 +122,7 @@ func (d *docs) search(ctx context.Context, query string, limit int) error {
 		return usagef("docs search needs words to look for")
 	}
 	var answer rag.Answer
-	if err := d.api.sendJSON(ctx, http.MethodPost, "/v1/retrieval", rag.Query{Query: query, Limit: limit}, &answer); err != nil {
+	if err := d.api.SendJSON(ctx, http.MethodPost, "/v1/retrieval", rag.Query{Query: query, Limit: limit}, &answer); err != nil {
 		return err
 	}
 	if len(answer.Passages) == 0 {
@@ -136,17 +138,14 @@ func (d *docs) search(ctx context.Context, query string, limit int) error {
 }
 
 func (d *docs) passage(p rag.Passage) {
-	where := oneLined(p.Title)
+	where := plain.Line(p.Title)
 	for _, h := range p.Headings {
 		if h != p.Title {
-			where += " › " + oneLined(h)
+			where += " › " + plain.Line(h)
 		}
 	}
-	fmt.Fprintf(d.app.stdout, "[%s] %s (%.2f)\n", oneLined(p.Ref), where, p.Score)
-	for line := range strings.SplitSeq(strings.TrimSpace(plainText(p.Text)), "\n") {
+	fmt.Fprintf(d.app.stdout, "[%s] %s (%.2f)\n", plain.Line(p.Ref), where, p.Score)
+	for line := range strings.SplitSeq(strings.TrimSpace(plain.Text(p.Text)), "\n") {
 		fmt.Fprintf(d.app.stdout, "    %s\n", line)
 	}
 }
-
-// oneLined is a text from elsewhere in one line.
-func oneLined(v string) string { return strings.Join(strings.Fields(plainText(v)), " ") }

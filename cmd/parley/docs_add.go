@@ -14,6 +14,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/tools/rag"
 )
 
@@ -47,7 +49,7 @@ func (d *docs) add(ctx context.Context, paths []string) error {
 		}
 		passages += doc.Chunks
 		if bar == nil {
-			fmt.Fprintf(d.app.stdout, "%s  %s, %s\n", doc.ID, oneLined(doc.Title), count(doc.Chunks, "passage"))
+			fmt.Fprintf(d.app.stdout, "%s  %s, %s\n", doc.ID, plain.Line(doc.Title), count(doc.Chunks, "passage"))
 		}
 	}
 	if bar != nil {
@@ -105,9 +107,9 @@ func (d *docs) send(ctx context.Context, f upload, bar *progressbar.ProgressBar)
 	if f.size == 0 {
 		body = http.NoBody
 	}
-	err = d.api.do(ctx, request{
-		method: http.MethodPost, path: "/v1/documents", query: url.Values{"name": {f.name}},
-		body: body, mediaType: mediaType(f.path), size: f.size,
+	err = d.api.Do(ctx, client.Request{
+		Method: http.MethodPost, Path: "/v1/documents", Query: url.Values{"name": {f.name}},
+		Body: body, MediaType: mediaType(f.path), Size: f.size,
 	}, &doc)
 	return doc, err
 }

@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/access"
 )
 
@@ -41,7 +43,7 @@ func (a *app) keysCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	ks := &keys{app: a, api: newAPI(t)}
+	ks := &keys{app: a, api: client.New(t)}
 	switch verb {
 	case "add":
 		return ks.add(ctx, args, k)
@@ -65,7 +67,7 @@ func (k *keyFlags) register(fs *flag.FlagSet) {
 
 type keys struct {
 	app *app
-	api *api
+	api *client.Client
 }
 
 func (k *keys) add(ctx context.Context, names []string, f keyFlags) error {
@@ -83,7 +85,7 @@ func (k *keys) add(ctx context.Context, names []string, f keyFlags) error {
 		access.Key
 		Token string `json:"token"`
 	}
-	if err := k.api.sendJSON(ctx, http.MethodPost, "/v1/keys", in, &made); err != nil {
+	if err := k.api.SendJSON(ctx, http.MethodPost, "/v1/keys", in, &made); err != nil {
 		return err
 	}
 	fmt.Fprintf(k.app.stderr, "Key %s of %s. Keep its token: it is not shown again.\n", made.ID, made.Tenant)
@@ -95,7 +97,7 @@ func (k *keys) list(ctx context.Context) error {
 	var page struct {
 		Keys []access.Key `json:"keys"`
 	}
-	if err := k.api.get(ctx, "/v1/keys", nil, &page); err != nil {
+	if err := k.api.Get(ctx, "/v1/keys", nil, &page); err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(k.app.stdout, 0, 4, 2, ' ', 0)
@@ -103,7 +105,7 @@ func (k *keys) list(ctx context.Context) error {
 		fmt.Fprintln(w, "ID\tNAME\tTENANT\tSCOPES\tCREATED\tEXPIRES")
 	}
 	for _, one := range page.Keys {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLined(one.ID), oneLined(one.Name), oneLined(one.Tenant), scopesText(one.Scopes), dayText(one.Created), dayText(one.Expires))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", plain.Line(one.ID), plain.Line(one.Name), plain.Line(one.Tenant), scopesText(one.Scopes), dayText(one.Created), dayText(one.Expires))
 	}
 	return w.Flush()
 }
@@ -111,7 +113,7 @@ func (k *keys) list(ctx context.Context) error {
 func scopesText(all []access.Scope) string {
 	var texts []string
 	for _, s := range all {
-		texts = append(texts, oneLined(string(s)))
+		texts = append(texts, plain.Line(string(s)))
 	}
 	return strings.Join(texts, ",")
 }
@@ -129,7 +131,7 @@ func (k *keys) remove(ctx context.Context, ids []string) error {
 	}
 	var failed error
 	for _, id := range ids {
-		err := k.api.do(ctx, request{method: http.MethodDelete, path: "/v1/keys/" + url.PathEscape(id)}, nil)
+		err := k.api.Do(ctx, client.Request{Method: http.MethodDelete, Path: "/v1/keys/" + url.PathEscape(id)}, nil)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", id, err))
 			continue

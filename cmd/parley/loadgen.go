@@ -16,6 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/time/rate"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/llm"
 )
 
@@ -29,8 +31,8 @@ type loadgen struct {
 	began    time.Time // zero of the load's clock
 	model    *loadModel
 	tally    loadTally
-	targets  []target
-	apis     []*api
+	targets  []client.Target
+	apis     []*client.Client
 	ops      []string
 	redis    *redis.Client // whose CPU time is measured; nil for none
 	replicas []*ownReplica
@@ -126,7 +128,7 @@ func (l *loadgen) run(ctx context.Context) error {
 // prepare makes what the phases use.
 func (l *loadgen) prepare() {
 	for _, t := range l.targets {
-		l.apis = append(l.apis, &api{t, &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 16, MaxConnsPerHost: 16}}})
+		l.apis = append(l.apis, &client.Client{Target: t, HTTP: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 16, MaxConnsPerHost: 16}}})
 	}
 	if l.o.redis != "" {
 		o, err := redis.ParseURL(l.o.redis)
@@ -162,7 +164,7 @@ func (l *loadgen) checkModel(ctx context.Context) error {
 	return nil
 }
 
-func (l *loadgen) checkOne(ctx context.Context, c *api, a *loadAnswer) error {
+func (l *loadgen) checkOne(ctx context.Context, c *client.Client, a *loadAnswer) error {
 	var out struct {
 		Conversation, Status string
 		Answer               *llm.Message
@@ -170,20 +172,20 @@ func (l *loadgen) checkOne(ctx context.Context, c *api, a *loadAnswer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second+time.Duration(a.pieces)*l.model.every)
 	defer cancel()
-	err := c.sendJSON(ctx, http.MethodPost, "/v1/conversations/new/messages?wait=60s", said{a.key, a.question()}, &out)
+	err := c.SendJSON(ctx, http.MethodPost, "/v1/conversations/new/messages?wait=60s", client.Said{ClientID: a.key, Content: a.question()}, &out)
 	l.made(out.Conversation)
 	f := loadFollower{text: l.model.text}
 	switch {
 	case a.arrived.Load() == 0 && (err == nil || errors.Is(err, context.DeadlineExceeded)):
 		return fmt.Errorf("bench is not the model of the Parley at %s: it was asked a question, and bench was not. Start that Parley with\n"+
 			"  PARLEY_MODEL=bench PARLEY_TITLES=false PARLEY_MODEL_URL=%s PARLEY_ANSWERS=%d PARLEY_MAX_CONNECTIONS_PER_PERSON=%d parley serve\n"+
-			"or leave --url out, and bench starts one of its own", c.target.url, l.model.url(), max(256, l.o.answers+16), maxSockets)
+			"or leave --url out, and bench starts one of its own", c.Target.URL, l.model.url(), max(256, l.o.answers+16), maxSockets)
 	case err != nil:
-		return fmt.Errorf("%s: %w", c.target.url, err)
+		return fmt.Errorf("%s: %w", c.Target.URL, err)
 	case out.Failure != nil:
-		return fmt.Errorf("the Parley at %s did not answer a question: %s", c.target.url, plainText(out.Failure.Message))
+		return fmt.Errorf("the Parley at %s did not answer a question: %s", c.Target.URL, plain.Text(out.Failure.Message))
 	case out.Answer == nil || out.Answer.Content != f.whole(a.pieces):
-		return fmt.Errorf("the Parley at %s did not answer a question with what the model said (the run is %s)", c.target.url, plainText(out.Status))
+		return fmt.Errorf("the Parley at %s did not answer a question with what the model said (the run is %s)", c.Target.URL, plain.Text(out.Status))
 	}
 	return nil
 }
@@ -200,8 +202,8 @@ func (l *loadgen) made(conv string) {
 func (l *loadgen) newConversation(ctx context.Context, at int) (string, error) {
 	var c struct{ ID string }
 	a := l.apis[at%len(l.apis)]
-	if err := a.do(ctx, request{method: http.MethodPost, path: "/v1/conversations"}, &c); err != nil {
-		return "", fmt.Errorf("%s: %w", a.target.url, err)
+	if err := a.Do(ctx, client.Request{Method: http.MethodPost, Path: "/v1/conversations"}, &c); err != nil {
+		return "", fmt.Errorf("%s: %w", a.Target.URL, err)
 	}
 	l.made(c.ID)
 	return c.ID, nil
@@ -331,7 +333,7 @@ func (l *loadgen) cleanUp(ctx context.Context) {
 	for i := range cleaners {
 		wg.Go(func() {
 			for conv := range convs {
-				if l.apis[i%len(l.apis)].do(ctx, request{method: http.MethodDelete, path: "/v1/conversations/" + conv}, nil) != nil {
+				if l.apis[i%len(l.apis)].Do(ctx, client.Request{Method: http.MethodDelete, Path: "/v1/conversations/" + conv}, nil) != nil {
 					left.Add(1)
 				}
 			}

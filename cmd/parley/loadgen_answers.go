@@ -94,7 +94,7 @@ func (l *loadgen) window(ctx context.Context) error {
 	l.tell("Measuring for %v", l.o.duration)
 	if l.o.drain {
 		sleep(ctx, l.o.duration/3)
-		l.tell("Stopping %s", l.targets[0].url)
+		l.tell("Stopping %s", l.targets[0].URL)
 		l.replicas[0].terminate()
 		sleep(ctx, l.o.duration-l.o.duration/3)
 	} else {

@@ -14,23 +14,25 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"parley/cmd/parley/client"
 )
 
 // A turnedAway is an answer to a dial that is no connection.
 type turnedAway struct {
-	problem
+	client.Problem
 	after time.Duration // to dial again, 0 if that was not said
 }
 
-func (e *turnedAway) Error() string { return e.problem.Error() }
+func (e *turnedAway) Error() string { return e.Problem.Error() }
 
 // dialLean opens a WebSocket whose buffer has a size of least.
-func dialLean(ctx context.Context, t target, least int) (*leanSocket, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+func dialLean(ctx context.Context, t client.Target, least int) (*leanSocket, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.DialTimeout)
 	defer cancel()
 	conn, err := dialPlain(ctx, t)
 	if err != nil {
-		return nil, t.hint(err)
+		return nil, t.Hint(err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	w, err := upgrade(conn, t, least)
@@ -39,19 +41,19 @@ func dialLean(ctx context.Context, t target, least int) (*leanSocket, error) {
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, t.hint(err)
+		return nil, t.Hint(err)
 	}
 	return w, nil
 }
 
 // dialPlain opens what carries the WebSocket: TCP, or TLS over it.
-func dialPlain(ctx context.Context, t target) (net.Conn, error) {
-	secure := t.url.Scheme == "https"
-	port := t.url.Port()
+func dialPlain(ctx context.Context, t client.Target) (net.Conn, error) {
+	secure := t.URL.Scheme == "https"
+	port := t.URL.Port()
 	if port == "" {
 		port = map[bool]string{false: "80", true: "443"}[secure]
 	}
-	addr := net.JoinHostPort(t.url.Hostname(), port)
+	addr := net.JoinHostPort(t.URL.Hostname(), port)
 	if secure {
 		d := tls.Dialer{Config: &tls.Config{NextProtos: []string{"http/1.1"}}}
 		return d.DialContext(ctx, "tcp", addr)
@@ -60,17 +62,17 @@ func dialPlain(ctx context.Context, t target) (net.Conn, error) {
 }
 
 // upgrade makes a WebSocket of a connection (RFC 6455, section 4.1).
-func upgrade(conn net.Conn, t target, least int) (*leanSocket, error) {
-	req, err := http.NewRequest(http.MethodGet, t.url.String()+"/v1/ws", nil)
+func upgrade(conn net.Conn, t client.Target, least int) (*leanSocket, error) {
+	req, err := http.NewRequest(http.MethodGet, t.URL.String()+"/v1/ws", nil)
 	if err != nil {
 		return nil, err
 	}
-	t.authorize(req.Header)
+	t.Authorize(req.Header)
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // it never fails
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	for name, v := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": subprotocol,
+		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": client.Subprotocol,
 	} {
 		req.Header.Set(name, v)
 	}
@@ -86,19 +88,19 @@ func upgrade(conn net.Conn, t target, least int) (*leanSocket, error) {
 		return nil, refusedDial(t, res)
 	}
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	if res.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) || res.Header.Get("Sec-WebSocket-Protocol") != subprotocol {
-		return nil, fmt.Errorf("the server at %s does not speak %s", t.url, subprotocol)
+	if res.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]) || res.Header.Get("Sec-WebSocket-Protocol") != client.Subprotocol {
+		return nil, fmt.Errorf("the server at %s does not speak %s", t.URL, client.Subprotocol)
 	}
 	rest, _ := r.Peek(r.Buffered())
 	return newLeanSocket(conn, least, rest), nil
 }
 
-func refusedDial(t target, res *http.Response) error {
+func refusedDial(t client.Target, res *http.Response) error {
 	defer res.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 16<<10)) // what it says is a help, no more
 	away := &turnedAway{}
-	if p := (*problem)(nil); errors.As(t.readProblem(res, b), &p) {
-		away.problem = *p
+	if p := (*client.Problem)(nil); errors.As(t.ReadProblem(res, b), &p) {
+		away.Problem = *p
 	}
 	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
 	away.after = time.Duration(min(max(seconds, 0), 60)) * time.Second

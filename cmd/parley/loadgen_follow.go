@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
 	"parley/llm"
 )
@@ -299,7 +301,7 @@ func (f *loadFollower) finished(cancelled bool) {
 
 func (f *loadFollower) fail(reason string) {
 	if f.answer != nil {
-		f.tally.blame("answer " + f.answer.key + " failed: " + plainText(reason))
+		f.tally.blame("answer " + f.answer.key + " failed: " + plain.Text(reason))
 		f.ended(true)
 	}
 }
@@ -373,7 +375,7 @@ func (f *loadFollower) whole(pieces int) string {
 // writtenBy returns the text of a run.
 func writtenBy(s *chat.State, run string) (text string) {
 	for _, m := range s.Messages {
-		if m.Role == llm.Assistant && runOf(&m) == run {
+		if m.Role == llm.Assistant && client.RunOf(&m) == run {
 			text += m.Content
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
 
@@ -186,7 +187,7 @@ func TestFollowerGoesOnBehindASnapshot(t *testing.T) {
 			if tt.before != nil {
 				f.events(tt.before, 1)
 			}
-			frame, err := decodeFrame([]byte(`{"type":"snap","c":"c1","at":"9-5","snapshot":` + tt.snapshot + `}`))
+			frame, err := client.DecodeFrame([]byte(`{"type":"snap","c":"c1","at":"9-5","snapshot":` + tt.snapshot + `}`))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
 
@@ -71,7 +72,7 @@ func apart(f func()) {
 	<-done
 }
 
-func (k *loadLink) target() target { return k.l.targets[k.home%len(k.l.targets)] }
+func (k *loadLink) target() client.Target { return k.l.targets[k.home%len(k.l.targets)] }
 
 // open dials, and says what is wanted.
 func (k *loadLink) open(ctx context.Context) error {
@@ -103,8 +104,8 @@ func (k *loadLink) open(ctx context.Context) error {
 	return nil
 }
 
-func (k *loadLink) subscription() order {
-	o := order{Type: "sub", ID: "s", C: k.conv}
+func (k *loadLink) subscription() client.Order {
+	o := client.Order{Type: "sub", ID: "s", C: k.conv}
 	if k.f != nil && !k.f.at.IsZero() {
 		at := k.f.at
 		o.After = &at
@@ -126,11 +127,11 @@ func (k *loadLink) ready() {
 
 // write sends a command, if there is a connection. If that fails, the reader
 // notices.
-func (k *loadLink) write(o order) {
+func (k *loadLink) write(o client.Order) {
 	k.mu.Lock()
 	ws := k.ws
 	k.mu.Unlock()
-	if ws != nil && ws.write(opText, o.encode()) != nil {
+	if ws != nil && ws.write(opText, o.Encode()) != nil {
 		ws.close()
 	}
 }
@@ -190,7 +191,7 @@ func (k *loadLink) frame(b []byte) (err error) {
 
 // reply takes a frame of the kinds that are few.
 func (k *loadLink) reply(b []byte) error {
-	f, err := decodeFrame(b)
+	f, err := client.DecodeFrame(b)
 	if err != nil {
 		k.l.tally.garbled.Add(1)
 		k.l.tally.blame("a frame cannot be read")
@@ -214,7 +215,7 @@ func (k *loadLink) reply(b []byte) error {
 	return nil
 }
 
-func (k *loadLink) replace(f frame) {
+func (k *loadLink) replace(f client.Frame) {
 	if k.f == nil {
 		return
 	}
@@ -231,7 +232,7 @@ func (k *loadLink) replace(f frame) {
 // pause waits until it is time to dial again, and chooses where. It reports
 // false if there is no sense in that.
 func (k *loadLink) pause(ctx context.Context, err error, tries int) bool {
-	wait := min(firstPause<<min(tries-1, 6), maxPause)
+	wait := min(client.FirstPause<<min(tries-1, 6), client.MaxPause)
 	wait = wait/2 + rand.N(wait/2+1)
 	away := (*turnedAway)(nil)
 	switch errors.As(err, &away); {
@@ -240,16 +241,16 @@ func (k *loadLink) pause(ctx context.Context, err error, tries int) bool {
 		return false
 	case away != nil:
 		k.l.tally.refused.Add(1)
-		wait = max(wait, away.after+rand.N(firstPause))
+		wait = max(wait, away.after+rand.N(client.FirstPause))
 	case !k.opened && tries >= 5:
-		k.l.stop(fmt.Errorf("%s cannot be reached: %w", k.target().url, err))
+		k.l.stop(fmt.Errorf("%s cannot be reached: %w", k.target().URL, err))
 		return false
 	}
 	if k.opened && !k.away {
 		k.away = true
 		k.l.tally.away.lost(time.Now())
 		if k.bye == 0 {
-			k.l.note("a connection to %s was lost: %v", k.target().url, err)
+			k.l.note("a connection to %s was lost: %v", k.target().URL, err)
 		}
 	}
 	if k.bye > 0 {
@@ -279,9 +280,9 @@ func hopeless(e *turnedAway) bool {
 func (k *loadLink) advice(e *turnedAway) error {
 	switch {
 	case e.Status == http.StatusTooManyRequests && e.Code == "too_many":
-		return fmt.Errorf("%s: %w\nAll connections of a benchmark are one person's. Start Parley with PARLEY_MAX_CONNECTIONS_PER_PERSON=%d", k.target().url, e, maxSockets)
+		return fmt.Errorf("%s: %w\nAll connections of a benchmark are one person's. Start Parley with PARLEY_MAX_CONNECTIONS_PER_PERSON=%d", k.target().URL, e, maxSockets)
 	case e.Status == http.StatusUnauthorized:
-		return fmt.Errorf("%s: %w\nGive the administrator's token as PARLEY_ADMIN_TOKEN or --token", k.target().url, e)
+		return fmt.Errorf("%s: %w\nGive the administrator's token as PARLEY_ADMIN_TOKEN or --token", k.target().URL, e)
 	}
-	return fmt.Errorf("%s: %w", k.target().url, e)
+	return fmt.Errorf("%s: %w", k.target().URL, e)
 }

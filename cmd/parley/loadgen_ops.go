@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"parley/cmd/parley/client"
 )
 
 // A loadCost is what processes have used so far.
@@ -57,15 +59,15 @@ func opsGet(ctx context.Context, addr, path string) (*http.Response, context.Can
 		cancel()
 		return nil, nil, fmt.Errorf("--ops %s: %w", addr, err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
+	over := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := over.Do(req)
 	if err == nil && res.StatusCode != http.StatusOK {
 		_ = res.Body.Close()
 		err = fmt.Errorf("%s answered %s", path, res.Status)
 	}
 	if err != nil {
 		cancel()
-		return nil, nil, fmt.Errorf("--ops %s: %w", addr, unwrapURL(err))
+		return nil, nil, fmt.Errorf("--ops %s: %w", addr, client.UnwrapURL(err))
 	}
 	return res, cancel, nil
 }

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"parley/cmd/parley/client"
 )
 
 // An ownReplica is a replica that bench has started.
@@ -82,15 +85,15 @@ func (l *loadgen) startReplica(ctx context.Context, self, token string, env []st
 	}()
 	select {
 	case first := <-listens:
-		_, url, ok := strings.Cut(strings.TrimSpace(first), "listens on ")
+		_, addr, ok := strings.Cut(strings.TrimSpace(first), "listens on ")
 		if !ok {
 			return errors.New("bench: the own Parley did not start; what it said stands above")
 		}
-		u, err := serverURL(url)
+		u, err := url.Parse(addr)
 		if err != nil {
 			return err
 		}
-		l.targets = append(l.targets, target{url: u, token: token, admin: true})
+		l.targets = append(l.targets, client.Target{URL: u, Token: token, Admin: true})
 		l.ops = append(l.ops, ops)
 		l.tell("Started a Parley at %s, for operators at http://%s", u, ops)
 		return nil

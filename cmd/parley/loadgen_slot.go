@@ -1,11 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"parley/cmd/parley/client"
 )
 
 // A loadSlot is a conversation in which one question is asked after the
@@ -54,11 +55,11 @@ func (s *loadSlot) send() {
 	if a == nil {
 		return
 	}
-	s.asker.write(order{Type: "send", ID: a.key, C: s.conv, Msg: &said{ClientID: a.key, Content: a.question()}})
+	s.asker.write(client.Order{Type: "send", ID: a.key, C: s.conv, Msg: &client.Said{ClientID: a.key, Content: a.question()}})
 }
 
 // reply takes the answer to a question's send.
-func (s *loadSlot) reply(f frame) {
+func (s *loadSlot) reply(f client.Frame) {
 	s.mu.Lock()
 	a := s.answer
 	mine := a != nil && f.ID == a.key && !s.acked
@@ -70,9 +71,9 @@ func (s *loadSlot) reply(f frame) {
 	switch {
 	case !mine:
 	case busy:
-		time.AfterFunc(max(time.Duration(f.Problem.RetryMs)*time.Millisecond, firstPause), s.send)
+		time.AfterFunc(max(time.Duration(f.Problem.RetryMs)*time.Millisecond, client.FirstPause), s.send)
 	case f.Problem != nil:
-		s.l.stop(fmt.Errorf("%s refuses a question: %w", s.asker.target().url, f.Problem))
+		s.l.stop(fmt.Errorf("%s refuses a question: %w", s.asker.target().URL, f.Problem))
 	}
 }
 
@@ -92,12 +93,4 @@ func (s *loadSlot) over(a *loadAnswer, failed, first bool) {
 	if first && !s.l.closing.Load() {
 		s.ask()
 	}
-}
-
-func (o order) encode() []byte {
-	b, err := json.Marshal(o)
-	if err != nil {
-		panic(fmt.Sprintf("bench: order: %v", err)) // nothing in an order can fail to encode
-	}
-	return b
 }

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"parley/cmd/parley/client"
 )
 
 // benchable starts a Parley whose model is at an address, and returns where
@@ -92,7 +94,7 @@ func TestBenchMeasuresARunningParley(t *testing.T) {
 	}
 	var left struct{ Conversations []any }
 	u, _ := serverURL(url)
-	if err := newAPI(target{url: u, token: testToken}).get(t.Context(), "/v1/conversations", nil, &left); err != nil || len(left.Conversations) > 0 {
+	if err := client.New(client.Target{URL: u, Token: testToken}).Get(t.Context(), "/v1/conversations", nil, &left); err != nil || len(left.Conversations) > 0 {
 		t.Errorf("%d conversations were left behind, %v", len(left.Conversations), err)
 	}
 }
@@ -110,14 +112,14 @@ func lossyProxy(t *testing.T, to string, spoil func(b []byte) [][]byte) string {
 			rest.ServeHTTP(w, r)
 			return
 		}
-		o := &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": r.Header["Authorization"]}, Subprotocols: []string{subprotocol}}
+		o := &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": r.Header["Authorization"]}, Subprotocols: []string{client.Subprotocol}}
 		server, _, err := websocket.Dial(r.Context(), to+"/v1/ws", o)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer server.CloseNow()
-		client, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+		client, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{client.Subprotocol}})
 		if err != nil {
 			t.Error(err)
 			return

@@ -9,6 +9,9 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 )
 
 // A leanSocket is the client's end of a WebSocket (RFC 6455), made to be had
@@ -69,7 +72,7 @@ func (w *leanSocket) next() ([]byte, error) {
 		case op > opClose: // a pong nobody asked for
 		case last && len(w.message) == 0:
 			return body, nil
-		case len(w.message)+size > readLimit:
+		case len(w.message)+size > client.ReadLimit:
 			err = errTooLong
 		default:
 			w.message = append(w.message, body...)
@@ -95,7 +98,7 @@ func (w *leanSocket) settle() {
 }
 
 var (
-	errTooLong = fmt.Errorf("a message of more than %d MiB", readLimit>>20)
+	errTooLong = fmt.Errorf("a message of more than %d MiB", client.ReadLimit>>20)
 	errMasked  = errors.New("a frame that is masked, as no server's may be")
 )
 
@@ -124,7 +127,7 @@ func (w *leanSocket) header() (op byte, last bool, size int, err error) {
 		size = int(binary.BigEndian.Uint16(h[2:]))
 	case 10:
 		long := binary.BigEndian.Uint64(h[2:])
-		if long > readLimit {
+		if long > client.ReadLimit {
 			return 0, false, 0, errTooLong
 		}
 		size = int(long)
@@ -167,8 +170,8 @@ func (w *leanSocket) makeRoom(n int) {
 // says every 15 s that it lives. The deadline is moved every few seconds, not
 // with every read, which would cost as much as a small read.
 func (w *leanSocket) watch() {
-	if now := time.Now(); w.until.Sub(now) < silenceIdle {
-		w.until = now.Add(silenceIdle + 5*time.Second)
+	if now := time.Now(); w.until.Sub(now) < client.SilenceIdle {
+		w.until = now.Add(client.SilenceIdle + 5*time.Second)
 		_ = w.conn.SetReadDeadline(w.until)
 	}
 }
@@ -196,7 +199,7 @@ func (w *leanSocket) write(op byte, body []byte) error {
 	if len(b) <= 256 {
 		w.out = b
 	}
-	_ = w.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = w.conn.SetWriteDeadline(time.Now().Add(client.WriteTimeout))
 	_, err := w.conn.Write(b)
 	return err
 }
@@ -208,7 +211,7 @@ type closedError struct {
 }
 
 func (e *closedError) Error() string {
-	return fmt.Sprintf("the server has closed the connection (%d %s)", e.code, plainText(e.reason))
+	return fmt.Sprintf("the server has closed the connection (%d %s)", e.code, plain.Text(e.reason))
 }
 
 func closed(body []byte) error {

@@ -12,13 +12,15 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley/cmd/parley/client"
 )
 
 // leanTo connects to a server that does serve with each connection.
 func leanTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *leanSocket {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{client.Subprotocol}})
 		if err != nil || r.Header.Get("Authorization") != "Bearer "+testToken {
 			t.Errorf("a connection that is none of ours: %v", err)
 			return
@@ -31,7 +33,7 @@ func leanTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := dialLean(t.Context(), target{url: u, token: testToken}, 64)
+	w, err := dialLean(t.Context(), client.Target{URL: u, Token: testToken}, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +120,7 @@ func TestDialTellsWhyItWasTurnedAway(t *testing.T) {
 			srv := httptest.NewServer(tt.answer)
 			defer srv.Close()
 			u, _ := serverURL(srv.URL)
-			_, err := dialLean(t.Context(), target{url: u}, 64)
+			_, err := dialLean(t.Context(), client.Target{URL: u}, 64)
 			e := (*turnedAway)(nil)
 			if !errors.As(err, &e) || e.after != tt.after || !strings.Contains(err.Error(), tt.says) || hopeless(e) {
 				t.Errorf("%v", err)
@@ -136,7 +138,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	u, _ := serverURL("http://" + ln.Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := dialLean(ctx, target{url: u}, 64); err == nil {
+	if _, err := dialLean(ctx, client.Target{URL: u}, 64); err == nil {
 		t.Error("connected to a server that says nothing")
 	}
 }

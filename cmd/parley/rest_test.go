@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"parley/cmd/parley/client"
 )
 
 const testToken = "0123456789abcdef-admin"
@@ -84,7 +86,7 @@ func (s *restServer) serve(w http.ResponseWriter, r *http.Request) {
 func (s *restServer) problem(w http.ResponseWriter, status int, title, detail, field string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(problem{Title: title, Status: status, Detail: detail, Field: field})
+	_ = json.NewEncoder(w).Encode(client.Problem{Title: title, Status: status, Detail: detail, Field: field})
 }
 
 func TestDocsAndTools(t *testing.T) {
@@ -217,15 +219,15 @@ func TestTokenThatServeHasLeft(t *testing.T) {
 	if r := program(t, []string{"PARLEY_DATA=" + data, "PARLEY_ADDR=" + addr}, "", "tools", "list"); r.code != 0 {
 		t.Errorf("exit %d, %q", r.code, r.errOut)
 	}
-	if tok := mustTarget(t, "http://chat.example", data).token; tok != "" {
+	if tok := mustTarget(t, "http://chat.example", data).Token; tok != "" {
 		t.Error("this machine's token would be sent to another")
 	}
-	if tok := mustTarget(t, "localhost:8080", data).token; tok != testToken {
+	if tok := mustTarget(t, "localhost:8080", data).Token; tok != testToken {
 		t.Errorf("token %q", tok)
 	}
 }
 
-func mustTarget(t *testing.T, server, data string) target {
+func mustTarget(t *testing.T, server, data string) client.Target {
 	t.Helper()
 	a := &app{env: []string{"PARLEY_DATA=" + data}}
 	to, err := a.target(clientFlags{server: server}, true)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"parley/cmd/parley/plain"
 	"parley/llm/provider"
 )
 
@@ -69,7 +70,7 @@ func smallRow() setting {
 				s.ModelSmall = f
 				return nil
 			}
-			if strings.ContainsFunc(v, isControl) || strings.Contains(v, "#") || strings.Contains(v, "@http") {
+			if strings.ContainsFunc(v, plain.IsControl) || strings.Contains(v, "#") || strings.Contains(v, "@http") {
 				return fmt.Errorf("has an address or a key and no provider before them; the providers are %s", strings.Join(provider.Names(), ", "))
 			}
 			s.ModelSmall = fallback{Model: v}
@@ -125,7 +126,7 @@ func fallbackText(v string) (f fallback, err error) {
 		v = v[:i]
 	}
 	f.Provider, f.Model, _ = strings.Cut(v, ":")
-	if !slices.Contains(provider.Names(), f.Provider) || f.Model == "" || strings.ContainsFunc(f.Model, isControl) {
+	if !slices.Contains(provider.Names(), f.Provider) || f.Model == "" || strings.ContainsFunc(f.Model, plain.IsControl) {
 		return f, fmt.Errorf("is not provider:model, such as anthropic:claude-sonnet-4-5; the providers are %s", strings.Join(provider.Names(), ", "))
 	}
 	return f, nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"parley/cmd/parley/plain"
 	"parley/gateway/store"
 	"parley/gateway/store/vault"
 	"parley/tools"
@@ -42,7 +43,7 @@ func oneOf(choices ...string) func(string) (string, error) {
 }
 
 func oneLine(v string) (string, error) {
-	if strings.ContainsFunc(v, isControl) {
+	if strings.ContainsFunc(v, plain.IsControl) {
 		return "", errors.New("has a line break or another control character")
 	}
 	return strings.TrimSpace(v), nil

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 )
 
 const toolsUsage = `Usage: parley tools list [WORDS…]         list the tools, or those that fit words, the best first
@@ -56,13 +60,13 @@ func (a *app) toolsCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	t.api, t.raw = newAPI(to), t.imports.raw
+	t.api, t.raw = client.New(to), t.imports.raw
 	return t.run(ctx, verb, args)
 }
 
 type toolbox struct {
 	app     *app
-	api     *api
+	api     *client.Client
 	raw     bool // answers are printed as the server gives them
 	imports importFlags
 	adds    addFlags
@@ -94,7 +98,7 @@ func toolPath(name string) string { return "/v1/tools/" + url.PathEscape(name) }
 
 func (t *toolbox) show(ctx context.Context, name string) error {
 	var raw json.RawMessage
-	if err := t.api.get(ctx, toolPath(name), nil, &raw); err != nil {
+	if err := t.api.Get(ctx, toolPath(name), nil, &raw); err != nil {
 		return t.unknown(ctx, name, err)
 	}
 	return t.print(raw)
@@ -106,17 +110,17 @@ func (t *toolbox) print(raw json.RawMessage) error {
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(t.app.stdout, plainText(b.String()))
+	_, err := fmt.Fprintln(t.app.stdout, plain.Text(b.String()))
 	return err
 }
 
 // unknown adds to an error that there is no such tool which one may be meant.
 func (t *toolbox) unknown(ctx context.Context, name string, err error) error {
-	if p := (*problem)(nil); !asError(err, &p) || p.Status != http.StatusNotFound {
+	if p := (*client.Problem)(nil); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		return err
 	}
 	var page toolPage
-	if t.api.get(ctx, "/v1/tools", nil, &page) != nil {
+	if t.api.Get(ctx, "/v1/tools", nil, &page) != nil {
 		return err
 	}
 	var names []string
@@ -124,14 +128,14 @@ func (t *toolbox) unknown(ctx context.Context, name string, err error) error {
 		names = append(names, l.Name)
 	}
 	if meant := nearest(name, names); meant != "" {
-		return fmt.Errorf("there is no tool named %s; did you mean %s?", name, oneLined(meant))
+		return fmt.Errorf("there is no tool named %s; did you mean %s?", name, plain.Line(meant))
 	}
 	return fmt.Errorf("there is no tool named %s; `parley tools list` names those that there are", name)
 }
 
 func (t *toolbox) remove(ctx context.Context, names []string) error {
 	for _, name := range names {
-		if err := t.api.do(ctx, request{method: http.MethodDelete, path: toolPath(name)}, nil); err != nil {
+		if err := t.api.Do(ctx, client.Request{Method: http.MethodDelete, Path: toolPath(name)}, nil); err != nil {
 			return fmt.Errorf("%s: %w", name, t.unknown(ctx, name, err))
 		}
 		if err := t.done("removed", name, json.RawMessage(fmt.Sprintf(`{"removed":%q}`, name))); err != nil {
@@ -145,7 +149,7 @@ func (t *toolbox) remove(ctx context.Context, names []string) error {
 func (t *toolbox) switchTo(ctx context.Context, names []string, disabled bool) error {
 	for _, name := range names {
 		var raw json.RawMessage
-		if err := t.api.sendJSON(ctx, http.MethodPatch, toolPath(name), map[string]bool{"disabled": disabled}, &raw); err != nil {
+		if err := t.api.SendJSON(ctx, http.MethodPatch, toolPath(name), map[string]bool{"disabled": disabled}, &raw); err != nil {
 			return fmt.Errorf("%s: %w", name, t.unknown(ctx, name, err))
 		}
 		did := "enabled"
@@ -164,6 +168,6 @@ func (t *toolbox) done(did, name string, raw json.RawMessage) error {
 	if t.raw {
 		return t.print(raw)
 	}
-	_, err := fmt.Fprintf(t.app.stdout, "%s %s\n", did, oneLined(name))
+	_, err := fmt.Fprintf(t.app.stdout, "%s %s\n", did, plain.Line(name))
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 	"parley/tools"
 )
 
@@ -74,7 +76,7 @@ func (t *toolbox) put(ctx context.Context, from string, declared []byte) error {
 		return fmt.Errorf("%s: name: must be set, such as \"get_order\"", from)
 	}
 	var raw json.RawMessage
-	if err := t.api.do(ctx, request{method: http.MethodPut, path: toolPath(named.Name), body: bytes.NewReader(declared)}, &raw); err != nil {
+	if err := t.api.Do(ctx, client.Request{Method: http.MethodPut, Path: toolPath(named.Name), Body: bytes.NewReader(declared)}, &raw); err != nil {
 		return err
 	}
 	return t.done("registered", named.Name, raw)
@@ -103,11 +105,11 @@ func (t *toolbox) draft(ctx context.Context, name string) ([]byte, error) {
 		Tool     map[string]any `json:"tool"`
 		Warnings []string       `json:"warnings"`
 	}
-	if err := t.api.sendJSON(ctx, http.MethodPost, "/v1/tools/draft", map[string]string{"curl": command}, &draft); err != nil {
+	if err := t.api.SendJSON(ctx, http.MethodPost, "/v1/tools/draft", map[string]string{"curl": command}, &draft); err != nil {
 		return nil, err
 	}
 	for _, w := range draft.Warnings {
-		fmt.Fprintf(t.app.stderr, "warning: %s\n", oneLined(w))
+		fmt.Fprintf(t.app.stderr, "warning: %s\n", plain.Line(w))
 	}
 	for field, value := range map[string]string{"name": name, "description": t.adds.description, "effect": t.adds.effect, "method": t.adds.method} {
 		if value != "" {
@@ -173,7 +175,7 @@ func parameter(text string) (name string, schema map[string]any, required bool, 
 	name, typ, _ := strings.Cut(left, ":")
 	typ = cmp.Or(typ, "string")
 	if name == "" || !slices.Contains([]string{"string", "integer", "number", "boolean", "array", "object"}, typ) {
-		return "", nil, false, usagef("--param: %q is not name:type, with a type of string, integer, number, boolean, array or object", cut(text, 60))
+		return "", nil, false, usagef("--param: %q is not name:type, with a type of string, integer, number, boolean, array or object", plain.Cut(text, 60))
 	}
 	schema = map[string]any{"type": typ}
 	if about != "" {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"parley/cmd/parley/plain"
 )
 
 // importFlags are what `parley tools import` takes besides a document.
@@ -146,12 +148,12 @@ func (t *toolbox) readDocument(file string) ([]byte, error) {
 
 func (t *toolbox) showImport(r importReport) error {
 	out := t.app.stdout
-	fmt.Fprintf(out, "%s %s (OpenAPI %s) at %s\n", cmp.Or(oneLined(r.Title), "untitled"), oneLined(r.Version), oneLined(r.OpenAPI), cmp.Or(oneLined(r.Base), "no address: give --base"))
+	fmt.Fprintf(out, "%s %s (OpenAPI %s) at %s\n", cmp.Or(plain.Line(r.Title), "untitled"), plain.Line(r.Version), plain.Line(r.OpenAPI), cmp.Or(plain.Line(r.Base), "no address: give --base"))
 	for _, a := range r.Auth {
-		fmt.Fprintf(out, "auth %s: %s\n", oneLined(a.Scheme), oneLined(a.Needs))
+		fmt.Fprintf(out, "auth %s: %s\n", plain.Line(a.Scheme), plain.Line(a.Needs))
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintf(out, "warning: %s\n", oneLined(w))
+		fmt.Fprintf(out, "warning: %s\n", plain.Line(w))
 	}
 	fmt.Fprintln(out)
 	rows, err := r.rows()
@@ -164,7 +166,7 @@ func (t *toolbox) showImport(r importReport) error {
 			continue
 		}
 		for _, note := range r.Operations[i-1].notes() {
-			fmt.Fprintf(out, "    %s\n", oneLined(note))
+			fmt.Fprintf(out, "    %s\n", plain.Line(note))
 		}
 	}
 	_, err = fmt.Fprintf(out, "\n%s\n", r.sum())
@@ -177,12 +179,12 @@ func (r importReport) rows() ([]string, error) {
 	w := tabwriter.NewWriter(&b, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "STATUS\tNAME\tOPERATION\tTAGS\tSUMMARY")
 	for _, l := range r.Operations {
-		summary := cut(oneLined(l.Summary), 50)
+		summary := plain.Cut(plain.Line(l.Summary), 50)
 		if l.Deprecated {
 			summary = "(deprecated) " + summary
 		}
-		tags := cut(oneLined(strings.Join(l.Tags, ", ")), 30)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Status, oneLined(l.Name), cut(oneLined(l.Operation), 60), tags, summary)
+		tags := plain.Cut(plain.Line(strings.Join(l.Tags, ", ")), 30)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Status, plain.Line(l.Name), plain.Cut(plain.Line(l.Operation), 60), tags, summary)
 	}
 	err := w.Flush()
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n"), err

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"parley/cmd/parley/client"
+	"parley/cmd/parley/plain"
 )
 
 // importLook is how often a server is asked how far an import is.
@@ -19,7 +22,7 @@ type importSeen struct {
 	ID, State        string
 	Ahead, Count, Of int64
 	Report           json.RawMessage
-	Problem          *problem
+	Problem          *client.Problem
 }
 
 // startImport sends an import and returns its report, waiting as long as that
@@ -30,7 +33,7 @@ func (t *toolbox) startImport(ctx context.Context, body map[string]any) (json.Ra
 		return nil, err
 	}
 	var raw json.RawMessage
-	if err := t.api.do(ctx, request{method: http.MethodPost, path: "/v1/tools/import", body: bytes.NewReader(b), prefer: "respond-async, wait=1"}, &raw); err != nil {
+	if err := t.api.Do(ctx, client.Request{Method: http.MethodPost, Path: "/v1/tools/import", Body: bytes.NewReader(b), Prefer: "respond-async, wait=1"}, &raw); err != nil {
 		return nil, err
 	}
 	var seen importSeen
@@ -59,7 +62,7 @@ func (t *toolbox) followImport(ctx context.Context, seen importSeen) (json.RawMe
 		case <-time.After(importLook):
 		}
 		seen = importSeen{ID: seen.ID}
-		err := t.api.get(ctx, path, nil, &seen)
+		err := t.api.Get(ctx, path, nil, &seen)
 		if ctx.Err() != nil {
 			return nil, t.cancelImport(ctx, path)
 		}
@@ -72,7 +75,7 @@ func (t *toolbox) followImport(ctx context.Context, seen importSeen) (json.RawMe
 func (t *toolbox) cancelImport(ctx context.Context, path string) error {
 	short, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer stop()
-	if err := t.api.do(short, request{method: http.MethodDelete, path: path}, nil); err != nil {
+	if err := t.api.Do(short, client.Request{Method: http.MethodDelete, Path: path}, nil); err != nil {
 		return fmt.Errorf("the import goes on, since it could not be cancelled: %w", err)
 	}
 	return errors.New("the import was cancelled; tools that were registered by then are still there")
@@ -94,7 +97,7 @@ func (s importSeen) String() string {
 	case s.State == "fetching":
 		return fmt.Sprintf("fetching, %.1f MB", float64(s.Count)/1e6)
 	case s.Of > 0:
-		return fmt.Sprintf("%s %d of %d operations", plainText(s.State), s.Count, s.Of)
+		return fmt.Sprintf("%s %d of %d operations", plain.Text(s.State), s.Count, s.Of)
 	}
-	return plainText(s.State)
+	return plain.Text(s.State)
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"parley/cmd/parley/plain"
 )
 
 // A toolPage is what a server answers of its tools. What one of another
@@ -49,7 +51,7 @@ func (t *toolbox) list(ctx context.Context, words string) error {
 		query.Set("q", words)
 	}
 	var raw json.RawMessage
-	if err := t.api.get(ctx, "/v1/tools", query, &raw); err != nil {
+	if err := t.api.Get(ctx, "/v1/tools", query, &raw); err != nil {
 		return err
 	}
 	if t.raw {
@@ -86,9 +88,9 @@ func writeTools(out io.Writer, rows []toolRow) error {
 		if counted {
 			cells = append(cells, r.Stats.cells()...)
 		}
-		cells = append(cells, cut(oneLined(r.Description), 60))
+		cells = append(cells, plain.Cut(plain.Line(r.Description), 60))
 		for i := range cells {
-			cells[i] = cmp.Or(oneLined(cells[i]), "-")
+			cells[i] = cmp.Or(plain.Line(cells[i]), "-")
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -108,7 +110,7 @@ func (r toolRow) policy() string {
 	if json.Unmarshal(r.Approval, &text) == nil {
 		return text
 	}
-	return cut(string(r.Approval), 20)
+	return plain.Cut(string(r.Approval), 20)
 }
 
 func (r toolRow) state() string {
@@ -134,12 +136,4 @@ func (s *toolStats) cells() []string {
 		return fmt.Sprintf("%.0f ms", v)
 	}
 	return []string{fmt.Sprint(s.Calls), ms(s.P50), ms(s.P95), fmt.Sprint(s.Failed), fmt.Sprint(s.Cached)}
-}
-
-// cut shortens a text to n characters.
-func cut(v string, n int) string {
-	if r := []rune(v); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return v
 }

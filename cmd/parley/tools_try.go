@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"parley/cmd/parley/plain"
 	"parley/tools"
 )
 
@@ -22,7 +23,7 @@ func (t *toolbox) try(ctx context.Context, name string, args []string) error {
 	}
 	var raw json.RawMessage
 	in := map[string]json.RawMessage{"arguments": arguments}
-	if err := t.api.sendJSON(ctx, http.MethodPost, toolPath(name)+"/call", in, &raw); err != nil {
+	if err := t.api.SendJSON(ctx, http.MethodPost, toolPath(name)+"/call", in, &raw); err != nil {
 		return t.unknown(ctx, name, err)
 	}
 	var res struct {
@@ -45,7 +46,7 @@ func (t *toolbox) try(ctx context.Context, name string, args []string) error {
 			summary += " · cached"
 		}
 		fmt.Fprintf(t.app.stderr, "→ %s %s\n", name, summary)
-		_, err = fmt.Fprintln(t.app.stdout, plainText(res.Content))
+		_, err = fmt.Fprintln(t.app.stdout, plain.Text(res.Content))
 	}
 	if err == nil && res.Failed {
 		return exitError(exitFailed)
@@ -61,7 +62,7 @@ func (t *toolbox) arguments(ctx context.Context, name string, args []string) (js
 	}
 	if text := strings.TrimSpace(args[0]); len(args) == 1 && !strings.Contains(text, "=") || strings.HasPrefix(text, "{") {
 		if !isObject(text) {
-			return nil, usagef("tools try: %q is neither key=value nor a JSON object, such as '{\"place\":\"Lisbon\"}'", cut(text, 60))
+			return nil, usagef("tools try: %q is neither key=value nor a JSON object, such as '{\"place\":\"Lisbon\"}'", plain.Cut(text, 60))
 		}
 		if len(args) > 1 {
 			return nil, usagef("tools try takes either one JSON object or key=value, not both")
@@ -75,7 +76,7 @@ func (t *toolbox) arguments(ctx context.Context, name string, args []string) (js
 			} `json:"properties"`
 		} `json:"parameters"`
 	}
-	if err := t.api.get(ctx, toolPath(name), nil, &tool); err != nil {
+	if err := t.api.Get(ctx, toolPath(name), nil, &tool); err != nil {
 		return nil, t.unknown(ctx, name, err)
 	}
 	values := map[string]json.RawMessage{}
@@ -84,9 +85,9 @@ func (t *toolbox) arguments(ctx context.Context, name string, args []string) (js
 		p, known := tool.Parameters.Properties[key]
 		switch {
 		case !ok || key == "":
-			return nil, usagef("tools try: %q is not key=value", cut(arg, 60))
+			return nil, usagef("tools try: %q is not key=value", plain.Cut(arg, 60))
 		case !known && len(tool.Parameters.Properties) > 0:
-			return nil, usagef("tools try: %s has no parameter %s; it has %s", name, key, oneLined(strings.Join(slices.Sorted(maps.Keys(tool.Parameters.Properties)), ", ")))
+			return nil, usagef("tools try: %s has no parameter %s; it has %s", name, key, plain.Line(strings.Join(slices.Sorted(maps.Keys(tool.Parameters.Properties)), ", ")))
 		}
 		v, err := typed(text, p.Type)
 		if err != nil {
@@ -117,14 +118,14 @@ func typed(text string, typ any) (json.RawMessage, error) {
 	case len(types) == 0:
 		return quoted, nil
 	}
-	return nil, fmt.Errorf("%q is no %v", cut(text, 40), types[0])
+	return nil, fmt.Errorf("%q is no %v", plain.Cut(text, 40), types[0])
 }
 
 // outcomeText says in a few words how a call went.
 func outcomeText(o tools.Outcome) string {
 	took := fmt.Sprintf("%d ms", o.LatencyMs)
 	if o.Failed {
-		return oneLined(cmp.Or(o.Reason, "failed")) + " · " + took
+		return plain.Line(cmp.Or(o.Reason, "failed")) + " · " + took
 	}
 	status := "ok"
 	if o.Status > 0 {
