@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -15,23 +15,23 @@ import (
 	"parley/gateway/chat"
 )
 
-// A loadLink is a client as the page is one: it keeps a connection, follows
+// A link is a client as the page is one: it keeps a connection, follows
 // one conversation over it or asks questions in it, or both, and dials again
 // when the connection ends, behind what it has heard.
-type loadLink struct {
-	l    *loadgen
+type link struct {
+	l    *load
 	home int // index of the address that it dials next
 	conv string
-	sub  bool          // it follows conv
-	f    *loadFollower // checks what is heard; nil if nothing is to be
-	slot *loadSlot     // whose questions go this way; nil for none
+	sub  bool      // it follows conv
+	f    *follower // checks what is heard; nil if nothing is to be
+	slot *slot     // whose questions go this way; nil for none
 
 	opened bool          // has stood before; this and the next two are owned by live
 	away   bool          // has not come back since
 	bye    time.Duration // to dial again, as the server said; 0 for not said
 
 	mu sync.Mutex
-	ws *leanSocket // nil while there is none
+	ws *socket // nil while there is none
 }
 
 // Sizes of a connection's buffer: of one that hears little, and of one that
@@ -43,7 +43,7 @@ const (
 
 // live keeps the connection until ctx ends. It runs on a goroutine of its own,
 // whose stack stays small: what needs more of it runs apart.
-func (k *loadLink) live(ctx context.Context) {
+func (k *link) live(ctx context.Context) {
 	defer k.close()
 	for tries := 0; ctx.Err() == nil; {
 		var err error
@@ -72,10 +72,10 @@ func apart(f func()) {
 	<-done
 }
 
-func (k *loadLink) target() client.Target { return k.l.targets[k.home%len(k.l.targets)] }
+func (k *link) target() client.Target { return k.l.targets[k.home%len(k.l.targets)] }
 
 // open dials, and says what is wanted.
-func (k *loadLink) open(ctx context.Context) error {
+func (k *link) open(ctx context.Context) error {
 	if k.opened {
 		k.l.tally.away.dial(time.Now())
 	}
@@ -83,7 +83,7 @@ func (k *loadLink) open(ctx context.Context) error {
 	if k.f != nil {
 		size = followBuffer
 	}
-	ws, err := dialLean(ctx, k.target(), size)
+	ws, err := dial(ctx, k.target(), size)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (k *loadLink) open(ctx context.Context) error {
 	return nil
 }
 
-func (k *loadLink) subscription() client.Order {
+func (k *link) subscription() client.Order {
 	o := client.Order{Type: "sub", ID: "s", C: k.conv}
 	if k.f != nil && !k.f.at.IsZero() {
 		at := k.f.at
@@ -114,7 +114,7 @@ func (k *loadLink) subscription() client.Order {
 }
 
 // ready says that the connection does what it is for.
-func (k *loadLink) ready() {
+func (k *link) ready() {
 	if k.away {
 		k.away = false
 		k.l.tally.away.found(time.Now())
@@ -127,7 +127,7 @@ func (k *loadLink) ready() {
 
 // write sends a command, if there is a connection. If that fails, the reader
 // notices.
-func (k *loadLink) write(o client.Order) {
+func (k *link) write(o client.Order) {
 	k.mu.Lock()
 	ws := k.ws
 	k.mu.Unlock()
@@ -137,7 +137,7 @@ func (k *loadLink) write(o client.Order) {
 }
 
 // close ends the connection, if there is one.
-func (k *loadLink) close() {
+func (k *link) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.ws != nil {
@@ -147,7 +147,7 @@ func (k *loadLink) close() {
 }
 
 // read hears until the connection ends.
-func (k *loadLink) read() error {
+func (k *link) read() error {
 	k.mu.Lock()
 	ws := k.ws
 	k.mu.Unlock()
@@ -174,7 +174,7 @@ var (
 )
 
 // frame takes one frame.
-func (k *loadLink) frame(b []byte) (err error) {
+func (k *link) frame(b []byte) (err error) {
 	switch {
 	case bytes.HasPrefix(b, eventsPrefix):
 		if k.f != nil {
@@ -190,7 +190,7 @@ func (k *loadLink) frame(b []byte) (err error) {
 }
 
 // reply takes a frame of the kinds that are few.
-func (k *loadLink) reply(b []byte) error {
+func (k *link) reply(b []byte) error {
 	f, err := client.DecodeFrame(b)
 	if err != nil {
 		k.l.tally.garbled.Add(1)
@@ -215,7 +215,7 @@ func (k *loadLink) reply(b []byte) error {
 	return nil
 }
 
-func (k *loadLink) replace(f client.Frame) {
+func (k *link) replace(f client.Frame) {
 	if k.f == nil {
 		return
 	}
@@ -231,7 +231,7 @@ func (k *loadLink) replace(f client.Frame) {
 
 // pause waits until it is time to dial again, and chooses where. It reports
 // false if there is no sense in that.
-func (k *loadLink) pause(ctx context.Context, err error, tries int) bool {
+func (k *link) pause(ctx context.Context, err error, tries int) bool {
 	wait := min(client.FirstPause<<min(tries-1, 6), client.MaxPause)
 	wait = wait/2 + rand.N(wait/2+1)
 	away := (*turnedAway)(nil)
@@ -277,7 +277,7 @@ func hopeless(e *turnedAway) bool {
 }
 
 // advice adds to a refusal what can be done about it.
-func (k *loadLink) advice(e *turnedAway) error {
+func (k *link) advice(e *turnedAway) error {
 	switch {
 	case e.Status == http.StatusTooManyRequests && e.Code == "too_many":
 		return fmt.Errorf("%s: %w\nAll connections of a benchmark are one person's. Start Parley with PARLEY_MAX_CONNECTIONS_PER_PERSON=%d", k.target().URL, e, maxSockets)

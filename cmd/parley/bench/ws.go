@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"encoding/binary"
@@ -14,11 +14,11 @@ import (
 	"parley/cmd/parley/plain"
 )
 
-// A leanSocket is the client's end of a WebSocket (RFC 6455), made to be had
+// A socket is the client's end of a WebSocket (RFC 6455), made to be had
 // by the ten thousand: it costs a small buffer and no goroutine. What is read
 // is neither copied nor allocated anew. next is called by one goroutine at a
 // time; write and close may be called by any.
-type leanSocket struct {
+type socket struct {
 	conn     net.Conn
 	least    int    // size of buf while frames are small
 	buf      []byte // buf[from:to] was read and not yet taken
@@ -41,18 +41,18 @@ const (
 // maxKept is how large a buffer may stay after a large frame.
 const maxKept = 64 << 10
 
-func newLeanSocket(conn net.Conn, least int, read []byte) *leanSocket {
-	w := &leanSocket{conn: conn, least: least, buf: make([]byte, max(least, len(read)))}
+func newSocket(conn net.Conn, least int, read []byte) *socket {
+	w := &socket{conn: conn, least: least, buf: make([]byte, max(least, len(read)))}
 	w.to = copy(w.buf, read)
 	return w
 }
 
 // close ends the connection; next returns an error.
-func (w *leanSocket) close() { _ = w.conn.Close() }
+func (w *socket) close() { _ = w.conn.Close() }
 
 // next returns the next message, which stays as it is until next is called
 // again. It answers pings. At the end it returns an error.
-func (w *leanSocket) next() ([]byte, error) {
+func (w *socket) next() ([]byte, error) {
 	w.settle()
 	for {
 		op, last, size, err := w.header()
@@ -87,7 +87,7 @@ func (w *leanSocket) next() ([]byte, error) {
 }
 
 // settle gives back what the last message took.
-func (w *leanSocket) settle() {
+func (w *socket) settle() {
 	w.message = w.message[:0]
 	if w.from == w.to {
 		w.from, w.to = 0, 0
@@ -103,7 +103,7 @@ var (
 )
 
 // header reads what comes before a frame's payload.
-func (w *leanSocket) header() (op byte, last bool, size int, err error) {
+func (w *socket) header() (op byte, last bool, size int, err error) {
 	if err := w.fill(2); err != nil {
 		return 0, false, 0, err
 	}
@@ -137,7 +137,7 @@ func (w *leanSocket) header() (op byte, last bool, size int, err error) {
 }
 
 // fill reads until n bytes are there to be taken.
-func (w *leanSocket) fill(n int) error {
+func (w *socket) fill(n int) error {
 	if w.to-w.from >= n {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (w *leanSocket) fill(n int) error {
 	return nil
 }
 
-func (w *leanSocket) makeRoom(n int) {
+func (w *socket) makeRoom(n int) {
 	to := w.buf
 	if n > len(to) {
 		to = make([]byte, max(n, 2*len(to)))
@@ -169,7 +169,7 @@ func (w *leanSocket) makeRoom(n int) {
 // watch has the connection end when nothing is heard for so long: a server
 // says every 15 s that it lives. The deadline is moved every few seconds, not
 // with every read, which would cost as much as a small read.
-func (w *leanSocket) watch() {
+func (w *socket) watch() {
 	if now := time.Now(); w.until.Sub(now) < client.SilenceIdle {
 		w.until = now.Add(client.SilenceIdle + 5*time.Second)
 		_ = w.conn.SetReadDeadline(w.until)
@@ -177,7 +177,7 @@ func (w *leanSocket) watch() {
 }
 
 // write sends one frame, masked as a client's must be.
-func (w *leanSocket) write(op byte, body []byte) error {
+func (w *socket) write(op byte, body []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	b := append(w.out[:0], 0x80|op)

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"encoding/json"
@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// A loadReport is what `parley bench` has found, as --json prints it: times in
+// A Report is what `parley bench` has found, as --json prints it: times in
 // milliseconds, what was not measured left out.
-type loadReport struct {
+type Report struct {
 	Clean       bool   `json:"clean"` // nothing was missed, doubled, garbled or failed
 	Reason      string `json:"reason,omitempty"`
 	Interrupted bool   `json:"interrupted,omitempty"`
@@ -25,10 +25,10 @@ type loadReport struct {
 	Size      int     `json:"size"`      // bytes of a piece
 	Seconds   float64 `json:"seconds"`   // measured
 
-	PiecesPerSecond float64   `json:"piecesPerSecond"` // delivered
-	FramesPerSecond float64   `json:"framesPerSecond"`
-	Age             loadTimes `json:"ageMs"`
-	FirstAdded      loadTimes `json:"firstPieceAddedMs"`
+	PiecesPerSecond float64 `json:"piecesPerSecond"` // delivered
+	FramesPerSecond float64 `json:"framesPerSecond"`
+	Age             Times   `json:"ageMs"`
+	FirstAdded      Times   `json:"firstPieceAddedMs"`
 
 	Finished int64 `json:"finished"` // answers, by all their followers
 	Failed   int64 `json:"failed"`
@@ -45,43 +45,43 @@ type loadReport struct {
 	Rollbacks      int64   `json:"rollbacks"`
 	Snapshots      int64   `json:"snapshots"`
 
-	Replicas  *loadUse `json:"replicas,omitempty"` // all together
-	Redis     *loadUse `json:"redis,omitempty"`
-	Generator *loadUse `json:"bench,omitempty"`
+	Replicas  *Use     `json:"replicas,omitempty"` // all together
+	Redis     *Use     `json:"redis,omitempty"`
+	Generator *Use     `json:"bench,omitempty"`
 	IdleKiB   *float64 `json:"idleConnectionKiB,omitempty"` // of the replicas' memory
 
 	Cores       int     `json:"cores"`
 	MachineLoad float64 `json:"machineLoad"` // before anything began; negative: not known
 }
 
-// loadTimes is a distribution.
-type loadTimes struct {
+// Times is a distribution.
+type Times struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
 }
 
-// A loadUse is what processes have used during the window.
-type loadUse struct {
+// A Use is what processes have used during the window.
+type Use struct {
 	CPUSecondsPerMillion float64 `json:"cpuSecondsPerMillionPieces,omitempty"`
 	CPUPercent           float64 `json:"cpuPercent"` // of one core
 	ResidentMiB          float64 `json:"residentMiB,omitempty"`
 }
 
-func timesOf(s *loadSpans) loadTimes {
-	return loadTimes{s.count(), millis(s.at(.5)), millis(s.at(.99)), millis(s.longest())}
+func timesOf(s *spans) Times {
+	return Times{s.count(), millis(s.at(.5)), millis(s.at(.99)), millis(s.longest())}
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // report is called when run has returned.
-func (l *loadgen) report() loadReport {
+func (l *load) report() Report {
 	t, g := &l.tally, &l.figures
 	seconds := g.end.at.Sub(g.begin.at).Seconds()
-	r := loadReport{
+	r := Report{
 		Reason: t.firstReason(), Interrupted: g.interrupted,
-		Addresses: len(l.targets), Idle: l.o.idle, Answers: l.o.answers, Followers: l.o.followers, Rate: l.o.rate, Size: l.o.size, Seconds: seconds,
+		Addresses: len(l.targets), Idle: l.o.Idle, Answers: l.o.Answers, Followers: l.o.Followers, Rate: l.o.Rate, Size: l.o.Size, Seconds: seconds,
 		PiecesPerSecond: float64(t.pieces.Load()) / seconds, FramesPerSecond: float64(t.frames.Load()) / seconds,
 		Age: timesOf(&t.age), FirstAdded: timesOf(&t.added),
 		Finished: t.finished.Load(), Failed: t.failed.Load(), Unended: g.unended,
@@ -101,16 +101,16 @@ func (l *loadgen) report() loadReport {
 	return r
 }
 
-func (o *outage) fill(r *loadReport) {
+func (o *outage) fill(r *Report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r.Reconnects, r.MostDials, r.AwayMs = o.back, o.most, millis(o.longest)
 }
 
-func (l *loadgen) fillUse(r *loadReport, seconds float64) {
+func (l *load) fillUse(r *Report, seconds float64) {
 	g, pieces := &l.figures, float64(l.tally.pieces.Load())
-	use := func(cpu, bytes float64) *loadUse {
-		u := &loadUse{CPUPercent: 100 * cpu / seconds, ResidentMiB: bytes / (1 << 20)}
+	use := func(cpu, bytes float64) *Use {
+		u := &Use{CPUPercent: 100 * cpu / seconds, ResidentMiB: bytes / (1 << 20)}
 		if pieces > 0 {
 			u.CPUSecondsPerMillion = cpu * 1e6 / pieces
 		}
@@ -128,8 +128,8 @@ func (l *loadgen) fillUse(r *loadReport, seconds float64) {
 	}
 }
 
-// print writes the report as a table, or as JSON.
-func (r loadReport) print(w io.Writer, asJSON bool) error {
+// Print writes the report as a table, or as JSON.
+func (r Report) Print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -142,7 +142,7 @@ func (r loadReport) print(w io.Writer, asJSON bool) error {
 	return t.Flush()
 }
 
-func (r loadReport) rows() (rows [][2]string) {
+func (r Report) rows() (rows [][2]string) {
 	row := func(name, format string, args ...any) {
 		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
 	}
@@ -188,7 +188,8 @@ func (r loadReport) rows() (rows [][2]string) {
 	return rows
 }
 
-func (u *loadUse) String() (v string) {
+// String is the use in one line, what was not measured left out.
+func (u *Use) String() (v string) {
 	if u.CPUSecondsPerMillion > 0 {
 		v = fmt.Sprintf("%.1f CPU s per million pieces, ", u.CPUSecondsPerMillion)
 	}

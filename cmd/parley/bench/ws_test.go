@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +17,12 @@ import (
 	"parley/cmd/parley/client"
 )
 
-// leanTo connects to a server that does serve with each connection.
-func leanTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *leanSocket {
+// socketTo connects to a server that does serve with each connection.
+func socketTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *socket {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{client.Subprotocol}})
-		if err != nil || r.Header.Get("Authorization") != "Bearer "+testToken {
+		if err != nil || r.Header.Get("Authorization") != "Bearer a-token" {
 			t.Errorf("a connection that is none of ours: %v", err)
 			return
 		}
@@ -29,11 +30,11 @@ func leanTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *
 		serve(r.Context(), ws)
 	}))
 	t.Cleanup(srv.Close)
-	u, err := serverURL(srv.URL)
+	u, err := url.Parse(srv.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := dialLean(t.Context(), client.Target{URL: u, Token: testToken}, 64)
+	w, err := dial(t.Context(), client.Target{URL: u, Token: "a-token"}, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +42,9 @@ func leanTo(t *testing.T, serve func(ctx context.Context, ws *websocket.Conn)) *
 	return w
 }
 
-func TestLeanSocketHearsWhatIsSent(t *testing.T) {
+func TestSocketHearsWhatIsSent(t *testing.T) {
 	sent := []string{"", "a", strings.Repeat("b", 125), strings.Repeat("c", 126), strings.Repeat("d", 65535), strings.Repeat("e", 200_000), "f"}
-	w := leanTo(t, func(ctx context.Context, ws *websocket.Conn) {
+	w := socketTo(t, func(ctx context.Context, ws *websocket.Conn) {
 		for _, m := range sent {
 			if err := ws.Write(ctx, websocket.MessageText, []byte(m)); err != nil {
 				t.Error(err)
@@ -74,9 +75,9 @@ func TestLeanSocketHearsWhatIsSent(t *testing.T) {
 	}
 }
 
-func TestLeanSocketIsHeardAndAnswersPings(t *testing.T) {
+func TestSocketIsHeardAndAnswersPings(t *testing.T) {
 	said := []string{"x", strings.Repeat("y", 126), strings.Repeat("z", 70_000)}
-	w := leanTo(t, func(ctx context.Context, ws *websocket.Conn) {
+	w := socketTo(t, func(ctx context.Context, ws *websocket.Conn) {
 		ws.SetReadLimit(1 << 20)
 		for i, want := range said {
 			if _, got, err := ws.Read(ctx); err != nil || string(got) != want {
@@ -119,8 +120,8 @@ func TestDialTellsWhyItWasTurnedAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(tt.answer)
 			defer srv.Close()
-			u, _ := serverURL(srv.URL)
-			_, err := dialLean(t.Context(), client.Target{URL: u}, 64)
+			u, _ := url.Parse(srv.URL)
+			_, err := dial(t.Context(), client.Target{URL: u}, 64)
 			e := (*turnedAway)(nil)
 			if !errors.As(err, &e) || e.after != tt.after || !strings.Contains(err.Error(), tt.says) || hopeless(e) {
 				t.Errorf("%v", err)
@@ -135,10 +136,10 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	u, _ := serverURL("http://" + ln.Addr().String())
+	u, _ := url.Parse("http://" + ln.Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := dialLean(ctx, client.Target{URL: u}, 64); err == nil {
+	if _, err := dial(ctx, client.Target{URL: u}, 64); err == nil {
 		t.Error("connected to a server that says nothing")
 	}
 }
@@ -165,7 +166,7 @@ func FuzzLeanSocket(f *testing.F) {
 			_, _ = server.Write(sent)
 			_ = server.Close()
 		}()
-		w := newLeanSocket(client, 8, nil)
+		w := newSocket(client, 8, nil)
 		defer w.close()
 		heard := 0
 		for {

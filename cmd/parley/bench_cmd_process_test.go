@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"parley/cmd/parley/bench"
 )
 
 func TestBenchStartsAParleyOfItsOwn(t *testing.T) {
@@ -27,7 +29,7 @@ func TestBenchStartsAParleyOfItsOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"bench", "--idle", "30", "--answers", "6", "--duration", "1s", "--length", "500ms", "--settle", "0s", "--json"}, tt.args...)
 			r := procRun(t, []string{"HOME=" + t.TempDir(), "PARLEY_STORE=/nowhere/that.db"}, "", args...)
-			var report loadReport
+			var report bench.Report
 			if err := json.Unmarshal([]byte(r.out), &report); err != nil || r.code != exitOK || !report.Clean || report.Finished < 12 {
 				t.Fatalf("exit %d, %s%s", r.code, r.out, r.errOut)
 			}

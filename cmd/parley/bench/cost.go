@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bufio"
@@ -16,8 +16,8 @@ import (
 	"parley/cmd/parley/client"
 )
 
-// A loadCost is what processes have used so far.
-type loadCost struct {
+// A cost is what processes have used so far.
+type cost struct {
 	at                    time.Time
 	cpu, redis            float64 // seconds
 	rss                   float64 // bytes
@@ -27,8 +27,8 @@ type loadCost struct {
 
 // cost reads what is used by the replicas, whose operators' addresses are
 // known, by Redis and by bench.
-func (l *loadgen) cost(ctx context.Context) loadCost {
-	c := loadCost{at: time.Now(), generator: ownCPU(), hasReplicas: len(l.ops) > 0}
+func (l *load) cost(ctx context.Context) cost {
+	c := cost{at: time.Now(), generator: ownCPU(), hasReplicas: len(l.ops) > 0}
 	for _, addr := range l.ops {
 		m, err := readMetrics(ctx, addr)
 		if err != nil {
@@ -99,7 +99,7 @@ func readMetrics(ctx context.Context, addr string) (map[string]float64, error) {
 
 // collect has the replicas free what they do not use. Each time lets stacks
 // shrink by half.
-func (l *loadgen) collect(ctx context.Context) {
+func (l *load) collect(ctx context.Context) {
 	for _, addr := range l.ops {
 		for range 3 {
 			res, cancel, err := opsGet(ctx, addr, "/debug/pprof/heap?gc=1")

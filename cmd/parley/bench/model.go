@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// A loadAnswer is what the model says to one question: so many pieces, each
+// A answer is what the model says to one question: so many pieces, each
 // of which can be told from every other near it, and when each was said. All
 // fields but the atomic ones are set before the question is asked.
-type loadAnswer struct {
+type answer struct {
 	key    string
 	pieces int
 	due    int // followers that are to hear it
@@ -28,20 +28,20 @@ type loadAnswer struct {
 	ended   atomic.Int64   // followers that have heard its end
 }
 
-func newLoadAnswer(key string, pieces, due int) *loadAnswer {
-	return &loadAnswer{key: key, pieces: pieces, due: due, sent: make([]atomic.Int64, pieces)}
+func newAnswer(key string, pieces, due int) *answer {
+	return &answer{key: key, pieces: pieces, due: due, sent: make([]atomic.Int64, pieces)}
 }
 
-// A loadText is what all answers say: piece after piece of one size, each the
+// A text is what all answers say: piece after piece of one size, each the
 // number of the piece in base 36 and, if there is room, a space. Nothing else
 // has to be sent along for a follower to know whether it has missed one, and
 // when it was said.
-type loadText struct{ size int }
+type text struct{ size int }
 
 const digits36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 // append writes the piece of a number.
-func (t loadText) append(b []byte, n int) []byte {
+func (t text) append(b []byte, n int) []byte {
 	from := len(b)
 	for range t.size {
 		b = append(b, ' ')
@@ -54,11 +54,11 @@ func (t loadText) append(b []byte, n int) []byte {
 }
 
 // digits is how many of a piece's bytes tell its number.
-func (t loadText) digits() int { return max(1, t.size-1) }
+func (t text) digits() int { return max(1, t.size-1) }
 
 // number returns the number that a piece tells, of those that look alike the
 // one nearest to what is expected.
-func (t loadText) number(piece []byte, expected int) (int, bool) {
+func (t text) number(piece []byte, expected int) (int, bool) {
 	digits := piece[:min(t.digits(), 10)]
 	if len(piece) > 10 { // no answer has so many pieces: what comes before are zeros
 		digits = piece[t.digits()-10 : t.digits()]
@@ -78,41 +78,41 @@ func (t loadText) number(piece []byte, expected int) (int, bool) {
 	return expected + up, true
 }
 
-// loadMark stands before the key of a question.
-const loadMark = "Benchmark question "
+// mark stands before the key of a question.
+const mark = "Benchmark question "
 
 // question is what is asked to get an answer.
-func (a *loadAnswer) question() string { return loadMark + a.key + "." }
+func (a *answer) question() string { return mark + a.key + "." }
 
 // keyIn returns the key of the last question in a text.
 func keyIn(text []byte) string {
-	i := bytes.LastIndex(text, []byte(loadMark))
+	i := bytes.LastIndex(text, []byte(mark))
 	if i < 0 {
 		return ""
 	}
-	rest := text[i+len(loadMark):]
+	rest := text[i+len(mark):]
 	end := bytes.IndexByte(rest, '.')
 	return string(rest[:max(end, 0)])
 }
 
-// A loadModel is a model with an OpenAI-compatible API that says the pieces
+// A model is a model with an OpenAI-compatible API that says the pieces
 // of answers, one every so often. All methods may be called concurrently.
-type loadModel struct {
-	text  loadText
+type model struct {
+	text  text
 	every time.Duration // between two pieces
 	now   func() int64  // the load's clock
 
 	asked atomic.Int64 // requests so far
 
 	mu      sync.Mutex
-	answers map[string]*loadAnswer
+	answers map[string]*answer
 
 	srv *http.Server
 	ln  net.Listener
 }
 
 // listen begins to serve, until close.
-func (m *loadModel) listen(ctx context.Context, addr string) (err error) {
+func (m *model) listen(ctx context.Context, addr string) (err error) {
 	if m.ln, err = new(net.ListenConfig).Listen(ctx, "tcp", addr); err != nil {
 		return fmt.Errorf("--model-addr: %w", err)
 	}
@@ -121,18 +121,22 @@ func (m *loadModel) listen(ctx context.Context, addr string) (err error) {
 	return nil
 }
 
-func (m *loadModel) close() { _ = m.srv.Close() }
+func (m *model) close() {
+	if m.srv != nil {
+		_ = m.srv.Close()
+	}
+}
 
 // url is the base URL of the model's API.
-func (m *loadModel) url() string { return "http://" + m.ln.Addr().String() + "/v1" }
+func (m *model) url() string { return "http://" + m.ln.Addr().String() + "/v1" }
 
-func (m *loadModel) add(a *loadAnswer) {
+func (m *model) add(a *answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answers[a.key] = a
 }
 
-func (m *loadModel) remove(a *loadAnswer) {
+func (m *model) remove(a *answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.answers, a.key)
@@ -140,7 +144,7 @@ func (m *loadModel) remove(a *loadAnswer) {
 
 // find returns the answer to a question, nil for one that is none of this
 // run's.
-func (m *loadModel) find(text []byte) *loadAnswer {
+func (m *model) find(text []byte) *answer {
 	key := keyIn(text)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -151,7 +155,7 @@ func (m *loadModel) find(text []byte) *loadAnswer {
 const maxPrompt = 16 << 20
 
 // ServeHTTP answers a question.
-func (m *loadModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	arrived := m.now()
 	m.asked.Add(1)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPrompt))
@@ -166,20 +170,20 @@ func (m *loadModel) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.arrived.Store(arrived)
 	w.Header().Set("Content-Type", "text/event-stream")
 	if m.say(r.Context(), w, a) == nil {
-		_, _ = io.WriteString(w, loadEnd)
+		_, _ = io.WriteString(w, streamEnd)
 	}
 }
 
 // The parts of a stream around what is said.
 const (
-	loadBefore = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795347242,"model":"bench","choices":[{"index":0,"delta":{"content":"`
-	loadBehind = `"},"finish_reason":null}]}` + "\n\n"
-	loadEnd    = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795347242,"model":"bench","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	beforePiece = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795347242,"model":"bench","choices":[{"index":0,"delta":{"content":"`
+	behindPiece = `"},"finish_reason":null}]}` + "\n\n"
+	streamEnd   = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1795347242,"model":"bench","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
 )
 
 // say streams an answer at the model's pace: a piece that comes late does not
 // make those behind it late.
-func (m *loadModel) say(ctx context.Context, w http.ResponseWriter, a *loadAnswer) error {
+func (m *model) say(ctx context.Context, w http.ResponseWriter, a *answer) error {
 	out := http.NewResponseController(w)
 	begin := time.Now()
 	pace := time.NewTimer(0)
@@ -192,7 +196,7 @@ func (m *loadModel) say(ctx context.Context, w http.ResponseWriter, a *loadAnswe
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		b = append(m.text.append(append(b[:0], loadBefore...), i), loadBehind...)
+		b = append(m.text.append(append(b[:0], beforePiece...), i), behindPiece...)
 		a.sent[i].Store(m.now())
 		if _, err := w.Write(b); err != nil {
 			return err

@@ -1,6 +1,11 @@
-package main
+// Package bench is a load generator for Parley that checks what it is told: it
+// is the model that answers, all who ask and all who follow, so that it knows
+// of every piece when it was said, when it was heard, and whether any was
+// missed, doubled or changed on the way.
+package bench
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,16 +26,16 @@ import (
 	"parley/llm"
 )
 
-// A loadgen is one run of `parley bench`: the model, the clients, and the
+// A load is one run of `parley bench`: the model, the clients, and the
 // replicas if they are its own. run is called once; what links and slots call
 // may be called concurrently.
-type loadgen struct {
-	o        loadOptions
+type load struct {
+	o        Options
 	nonce    string // in every question: other runs' are none of this one's
 	stderr   io.Writer
 	began    time.Time // zero of the load's clock
-	model    *loadModel
-	tally    loadTally
+	model    *model
+	tally    tally
 	targets  []client.Target
 	apis     []*client.Client
 	ops      []string
@@ -49,51 +54,79 @@ type loadgen struct {
 
 	mu    sync.Mutex // guards all below
 	convs []string   // that were made
-	links []*loadLink
+	links []*link
 	notes int
 
-	slots   []*loadSlot // this and the next are owned by run
-	figures loadFigures
+	slots   []*slot // this and the next are owned by run
+	figures figures
 }
 
-// loadFigures are what run has measured beside the tally.
-type loadFigures struct {
+// figures are what run has measured beside the tally.
+type figures struct {
 	machine        float64 // load before anything began
 	opening        time.Duration
 	dialled        int
 	idleKiB        float64 // resident, for each idle connection
 	hasIdle        bool
-	begin, end     loadCost
+	begin, end     cost
 	open           bool // the window has been opened
 	interrupted    bool
 	unended        int64 // followers that have not heard the end of an answer
 	generatorBytes int64
 }
 
-func newLoadgen(o loadOptions, stderr io.Writer) *loadgen {
-	l := &loadgen{
-		o: o, nonce: strings.ToLower(rand.Text()[:8]), stderr: stderr, began: time.Now(),
-		ready: make(chan struct{}, o.sockets()), begun: make(chan struct{}, o.answers),
-		opens: rate.NewLimiter(rate.Limit(o.dials), max(1, o.dials/50)),
+// Run measures what the options say, tells stderr what it does meanwhile,
+// and returns what it has found, also if it was ended early: then the error
+// is why. The report is nil if nothing was measured. When it returns, all
+// clients are gone, and so is what it has started.
+func Run(ctx context.Context, o Options, stderr io.Writer) (*Report, error) {
+	l := newLoad(o, stderr)
+	defer l.stopOwn()
+	defer l.model.close()
+	if err := l.begin(ctx); err != nil {
+		return nil, err
 	}
-	l.model = &loadModel{
-		text: loadText{o.size}, every: time.Duration(float64(time.Second) / o.rate), now: l.now, answers: map[string]*loadAnswer{},
+	err := l.run(ctx)
+	if !l.measured() {
+		return nil, err
+	}
+	r := l.report()
+	return &r, err
+}
+
+// begin has the model listen, and starts the replicas if they are bench's own.
+func (l *load) begin(ctx context.Context) error {
+	if len(l.o.Targets) == 0 {
+		return l.startOwn(ctx)
+	}
+	l.targets, l.ops = l.o.Targets, l.o.Ops
+	return l.model.listen(ctx, cmp.Or(l.o.ModelAddr, "127.0.0.1:9099"))
+}
+
+func newLoad(o Options, stderr io.Writer) *load {
+	l := &load{
+		o: o, nonce: strings.ToLower(rand.Text()[:8]), stderr: stderr, began: time.Now(),
+		ready: make(chan struct{}, o.sockets()), begun: make(chan struct{}, o.Answers),
+		opens: rate.NewLimiter(rate.Limit(o.Dials), max(1, o.Dials/50)),
+	}
+	l.model = &model{
+		text: text{o.Size}, every: time.Duration(float64(time.Second) / o.Rate), now: l.now, answers: map[string]*answer{},
 	}
 	return l
 }
 
 // now is the load's clock, in nanoseconds: that of the model and of all
 // followers.
-func (l *loadgen) now() int64 { return int64(time.Since(l.began)) }
+func (l *load) now() int64 { return int64(time.Since(l.began)) }
 
 // pieces is how many pieces an answer has.
-func (l *loadgen) pieces() int { return max(1, int(l.o.rate*l.o.length.Seconds())) }
+func (l *load) pieces() int { return max(1, int(l.o.Rate*l.o.Length.Seconds())) }
 
 // stop ends the run for a reason that no client can mend.
-func (l *loadgen) stop(err error) { l.cancel(err) }
+func (l *load) stop(err error) { l.cancel(err) }
 
 // note tells the person something, if that was not told very often.
-func (l *loadgen) note(format string, args ...any) {
+func (l *load) note(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.notes++; l.notes <= 20 {
@@ -102,13 +135,13 @@ func (l *loadgen) note(format string, args ...any) {
 }
 
 // tell says what is being done.
-func (l *loadgen) tell(format string, args ...any) { fmt.Fprintf(l.stderr, format+" …\n", args...) }
+func (l *load) tell(format string, args ...any) { fmt.Fprintf(l.stderr, format+" …\n", args...) }
 
 // measured reports whether there is anything to report.
-func (l *loadgen) measured() bool { return l.figures.open }
+func (l *load) measured() bool { return l.figures.open }
 
 // run measures. Whatever it returns, all clients are gone then.
-func (l *loadgen) run(ctx context.Context) error {
+func (l *load) run(ctx context.Context) error {
 	ctx, l.cancel = context.WithCancelCause(ctx)
 	l.prepare()
 	err := l.phases(ctx)
@@ -126,12 +159,12 @@ func (l *loadgen) run(ctx context.Context) error {
 }
 
 // prepare makes what the phases use.
-func (l *loadgen) prepare() {
+func (l *load) prepare() {
 	for _, t := range l.targets {
 		l.apis = append(l.apis, &client.Client{Target: t, HTTP: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 16, MaxConnsPerHost: 16}}})
 	}
-	if l.o.redis != "" {
-		o, err := redis.ParseURL(l.o.redis)
+	if l.o.Redis != "" {
+		o, err := redis.ParseURL(l.o.Redis)
 		if err == nil {
 			l.redis = redis.NewClient(o)
 		} else {
@@ -141,7 +174,7 @@ func (l *loadgen) prepare() {
 	l.figures.machine = machineLoad()
 }
 
-func (l *loadgen) phases(ctx context.Context) error {
+func (l *load) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{l.checkModel, l.openIdle, l.openAnswers, l.ask, l.window, l.finish} {
 		if err := phase(ctx); err != nil {
 			return err
@@ -151,9 +184,9 @@ func (l *loadgen) phases(ctx context.Context) error {
 }
 
 // checkModel asks each address one question, to see that bench is its model.
-func (l *loadgen) checkModel(ctx context.Context) error {
+func (l *load) checkModel(ctx context.Context) error {
 	for i, c := range l.apis {
-		a := newLoadAnswer(fmt.Sprintf("%s-check-%d", l.nonce, i), min(5, l.pieces()), 0)
+		a := newAnswer(fmt.Sprintf("%s-check-%d", l.nonce, i), min(5, l.pieces()), 0)
 		l.model.add(a)
 		err := l.checkOne(ctx, c, a)
 		l.model.remove(a)
@@ -164,7 +197,7 @@ func (l *loadgen) checkModel(ctx context.Context) error {
 	return nil
 }
 
-func (l *loadgen) checkOne(ctx context.Context, c *client.Client, a *loadAnswer) error {
+func (l *load) checkOne(ctx context.Context, c *client.Client, a *answer) error {
 	var out struct {
 		Conversation, Status string
 		Answer               *llm.Message
@@ -174,12 +207,12 @@ func (l *loadgen) checkOne(ctx context.Context, c *client.Client, a *loadAnswer)
 	defer cancel()
 	err := c.SendJSON(ctx, http.MethodPost, "/v1/conversations/new/messages?wait=60s", client.Said{ClientID: a.key, Content: a.question()}, &out)
 	l.made(out.Conversation)
-	f := loadFollower{text: l.model.text}
+	f := follower{text: l.model.text}
 	switch {
 	case a.arrived.Load() == 0 && (err == nil || errors.Is(err, context.DeadlineExceeded)):
 		return fmt.Errorf("bench is not the model of the Parley at %s: it was asked a question, and bench was not. Start that Parley with\n"+
 			"  PARLEY_MODEL=bench PARLEY_TITLES=false PARLEY_MODEL_URL=%s PARLEY_ANSWERS=%d PARLEY_MAX_CONNECTIONS_PER_PERSON=%d parley serve\n"+
-			"or leave --url out, and bench starts one of its own", c.Target.URL, l.model.url(), max(256, l.o.answers+16), maxSockets)
+			"or leave --url out, and bench starts one of its own", c.Target.URL, l.model.url(), max(256, l.o.Answers+16), maxSockets)
 	case err != nil:
 		return fmt.Errorf("%s: %w", c.Target.URL, err)
 	case out.Failure != nil:
@@ -190,7 +223,7 @@ func (l *loadgen) checkOne(ctx context.Context, c *client.Client, a *loadAnswer)
 	return nil
 }
 
-func (l *loadgen) made(conv string) {
+func (l *load) made(conv string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if conv != "" {
@@ -199,7 +232,7 @@ func (l *loadgen) made(conv string) {
 }
 
 // newConversation makes a conversation at an address.
-func (l *loadgen) newConversation(ctx context.Context, at int) (string, error) {
+func (l *load) newConversation(ctx context.Context, at int) (string, error) {
 	var c struct{ ID string }
 	a := l.apis[at%len(l.apis)]
 	if err := a.Do(ctx, client.Request{Method: http.MethodPost, Path: "/v1/conversations"}, &c); err != nil {
@@ -210,7 +243,7 @@ func (l *loadgen) newConversation(ctx context.Context, at int) (string, error) {
 }
 
 // start has a link live until the end.
-func (l *loadgen) start(ctx context.Context, k *loadLink) {
+func (l *load) start(ctx context.Context, k *link) {
 	k.l = l
 	l.mu.Lock()
 	l.links = append(l.links, k)
@@ -224,7 +257,7 @@ func (l *loadgen) start(ctx context.Context, k *loadLink) {
 }
 
 // begin makes the conversation that is followed.
-func (k *loadLink) begin(ctx context.Context) {
+func (k *link) begin(ctx context.Context) {
 	var err error
 	if k.conv, err = k.l.newConversation(ctx, k.home); err != nil {
 		k.l.stop(err)
@@ -248,44 +281,44 @@ func await(ctx context.Context, n int, of <-chan struct{}) error {
 const warm = 50
 
 // openIdle opens the connections in which nothing happens.
-func (l *loadgen) openIdle(ctx context.Context) error {
-	if l.o.idle == 0 {
+func (l *load) openIdle(ctx context.Context) error {
+	if l.o.Idle == 0 {
 		return nil
 	}
-	l.tell("Opening %s idle connections", grouped(l.o.idle))
-	first := min(warm, l.o.idle/2)
+	l.tell("Opening %s idle connections", grouped(l.o.Idle))
+	first := min(warm, l.o.Idle/2)
 	if err := l.idlers(ctx, 0, first); err != nil {
 		return err
 	}
 	before := l.settled(ctx)
 	begin := time.Now()
-	if err := l.idlers(ctx, first, l.o.idle); err != nil {
+	if err := l.idlers(ctx, first, l.o.Idle); err != nil {
 		return err
 	}
-	l.figures.opening, l.figures.dialled = time.Since(begin), l.o.idle-first
+	l.figures.opening, l.figures.dialled = time.Since(begin), l.o.Idle-first
 	after := l.settled(ctx)
 	l.figures.hasIdle = before.hasReplicas && after.hasReplicas
-	l.figures.idleKiB = (after.rss - before.rss) / 1024 / float64(l.o.idle-first)
+	l.figures.idleKiB = (after.rss - before.rss) / 1024 / float64(l.o.Idle-first)
 	return ctx.Err()
 }
 
-func (l *loadgen) idlers(ctx context.Context, from, to int) error {
+func (l *load) idlers(ctx context.Context, from, to int) error {
 	for i := from; i < to; i++ {
 		if err := l.opens.Wait(ctx); err != nil {
 			return err
 		}
-		l.start(ctx, &loadLink{home: i, sub: true})
+		l.start(ctx, &link{home: i, sub: true})
 	}
 	return await(ctx, to-from, l.ready)
 }
 
 // settled returns what is used once memory has settled.
-func (l *loadgen) settled(ctx context.Context) loadCost {
+func (l *load) settled(ctx context.Context) cost {
 	if len(l.ops) == 0 {
-		return loadCost{}
+		return cost{}
 	}
 	l.collect(ctx)
-	sleep(ctx, l.o.settle)
+	sleep(ctx, l.o.Settle)
 	l.collect(ctx)
 	return l.cost(ctx)
 }
@@ -301,7 +334,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // hangUp ends all connections and waits for their goroutines.
-func (l *loadgen) hangUp() {
+func (l *load) hangUp() {
 	l.figures.generatorBytes = ownRSS()
 	l.mu.Lock()
 	links := slices.Clone(l.links)
@@ -319,7 +352,7 @@ const (
 )
 
 // cleanUp removes the conversations from a Parley that is not bench's own.
-func (l *loadgen) cleanUp(ctx context.Context) {
+func (l *load) cleanUp(ctx context.Context) {
 	if l.redis != nil {
 		_ = l.redis.Close()
 	}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"math/bits"
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A loadTally is what all followers together have heard and seen. All methods
+// A tally is what all followers together have heard and seen. All methods
 // may be called concurrently.
-type loadTally struct {
+type tally struct {
 	open   atomic.Bool // the window of measuring: frames, pieces and times are counted
 	frames atomic.Int64
 	pieces atomic.Int64
-	age    loadSpans // of pieces
-	added  loadSpans // to the first piece of an answer, beside what the model took
+	age    spans // of pieces
+	added  spans // to the first piece of an answer, beside what the model took
 
 	// Counted all the time.
 	holes     atomic.Int64 // pieces and entries that were missed
@@ -32,7 +32,7 @@ type loadTally struct {
 }
 
 // blame keeps the first reason for which the run is not clean.
-func (t *loadTally) blame(reason string) {
+func (t *tally) blame(reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.reason == "" {
@@ -40,20 +40,20 @@ func (t *loadTally) blame(reason string) {
 	}
 }
 
-func (t *loadTally) firstReason() string {
+func (t *tally) firstReason() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.reason
 }
 
-// A loadSpans is a distribution of times, told apart to one in a hundred. It
+// A spans is a distribution of times, told apart to one in a hundred. It
 // may be used concurrently.
-type loadSpans struct {
+type spans struct {
 	n   [2112]atomic.Int64 // by µs: each power of two has 64 parts
 	max atomic.Int64
 }
 
-func (s *loadSpans) add(d time.Duration) {
+func (s *spans) add(d time.Duration) {
 	us := max(d.Microseconds(), 0)
 	for most := s.max.Load(); us > most && !s.max.CompareAndSwap(most, us); {
 		most = s.max.Load()
@@ -62,7 +62,7 @@ func (s *loadSpans) add(d time.Duration) {
 	s.n[min(shift*64+int(us>>shift), len(s.n)-1)].Add(1)
 }
 
-func (s *loadSpans) count() (n int64) {
+func (s *spans) count() (n int64) {
 	for i := range s.n {
 		n += s.n[i].Load()
 	}
@@ -70,7 +70,7 @@ func (s *loadSpans) count() (n int64) {
 }
 
 // at returns what a part p of all times does not exceed.
-func (s *loadSpans) at(p float64) time.Duration {
+func (s *spans) at(p float64) time.Duration {
 	left := int64(p * float64(s.count()-1))
 	for i := range s.n {
 		if left -= s.n[i].Load(); left < 0 {
@@ -80,7 +80,7 @@ func (s *loadSpans) at(p float64) time.Duration {
 	return s.longest()
 }
 
-func (s *loadSpans) longest() time.Duration { return time.Duration(s.max.Load()) * time.Microsecond }
+func (s *spans) longest() time.Duration { return time.Duration(s.max.Load()) * time.Microsecond }
 
 // spanOf returns the middle of a part.
 func spanOf(i int) time.Duration {

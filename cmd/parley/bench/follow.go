@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -13,28 +13,28 @@ import (
 	"parley/llm"
 )
 
-// A loadFollower checks what a client hears of one conversation: that its
+// A follower checks what a client hears of one conversation: that its
 // entries follow each other by the log's rules, and that the answers are,
 // byte for byte, what the model said. It is used by one goroutine at a time.
-type loadFollower struct {
-	tally *loadTally
-	text  loadText
-	find  func(question []byte) *loadAnswer
-	over  func(a *loadAnswer, failed bool) // the answer has been heard to its end
-	began func()                           // nil, or called at each answer's first piece
+type follower struct {
+	tally *tally
+	text  text
+	find  func(question []byte) *answer
+	over  func(a *answer, failed bool) // the answer has been heard to its end
+	began func()                       // nil, or called at each answer's first piece
 
 	at     chat.Position
-	next   *loadAnswer // to the question that was said last
-	answer *loadAnswer // that is being written, nil for none
-	run    string      // it is written by
-	open   bool        // its text has begun and not ended
-	again  bool        // its text began anew
-	heard  int         // bytes of it
-	piece  []byte      // scratch
+	next   *answer // to the question that was said last
+	answer *answer // that is being written, nil for none
+	run    string  // it is written by
+	open   bool    // its text has begun and not ended
+	again  bool    // its text began anew
+	heard  int     // bytes of it
+	piece  []byte  // scratch
 }
 
 // events takes a frame of entries, heard at a time by the load's clock.
-func (f *loadFollower) events(b []byte, now int64) {
+func (f *follower) events(b []byte, now int64) {
 	pieces := 0
 	_, items, _ := bytes.Cut(b, []byte(`"items":[`))
 	for len(items) > 0 && items[0] == '{' {
@@ -99,7 +99,7 @@ func stringLen(b []byte) int {
 // entry takes one entry and returns how many pieces of text it brought. The
 // pieces of texts are read as they lie in the frame; all other entries are few
 // and are decoded.
-func (f *loadFollower) entry(b []byte, now int64) (pieces int) {
+func (f *follower) entry(b []byte, now int64) (pieces int) {
 	at, delta, ok := pieceOf(b)
 	if ok {
 		f.follow(chat.Entry{At: at}, true)
@@ -153,7 +153,7 @@ func digitsOf(b []byte) (n uint64, rest []byte) {
 // its generation, or the first of a later one that says that it goes on from
 // here. For a client that reads slowly pieces are merged into the last of
 // them, so that there may be a step before one; its text shows what is missed.
-func (f *loadFollower) follow(e chat.Entry, piece bool) {
+func (f *follower) follow(e chat.Entry, piece bool) {
 	was := f.at
 	f.at = e.At
 	switch {
@@ -172,23 +172,23 @@ func (f *loadFollower) follow(e chat.Entry, piece bool) {
 	}
 }
 
-func (f *loadFollower) hole(n int, reason string) {
+func (f *follower) hole(n int, reason string) {
 	f.tally.holes.Add(int64(n))
 	f.tally.blame("missed: " + reason)
 }
 
-func (f *loadFollower) double(n int, reason string) {
+func (f *follower) double(n int, reason string) {
 	f.tally.doubles.Add(int64(n))
 	f.tally.blame("doubled: " + reason)
 }
 
-func (f *loadFollower) garbled(reason string) {
+func (f *follower) garbled(reason string) {
 	f.tally.garbled.Add(1)
 	f.tally.blame(reason)
 }
 
 // delta takes text of the answer and returns how many pieces it ends.
-func (f *loadFollower) delta(b []byte, now int64) (pieces int) {
+func (f *follower) delta(b []byte, now int64) (pieces int) {
 	if f.answer == nil {
 		f.garbled("text came that is no answer's")
 		return 0
@@ -219,7 +219,7 @@ func (f *loadFollower) delta(b []byte, now int64) (pieces int) {
 // stumble goes on with a text that is not what is expected, where it can be
 // told what it is: b begins with another piece than n. It reports false for
 // what the model has not said at all.
-func (f *loadFollower) stumble(b []byte, n, begun int) bool {
+func (f *follower) stumble(b []byte, n, begun int) bool {
 	got, ok := 0, false
 	if begun == 0 && len(b) >= f.text.size {
 		got, ok = f.text.number(b[:f.text.size], n)
@@ -239,7 +239,7 @@ func (f *loadFollower) stumble(b []byte, n, begun int) bool {
 }
 
 // timed notes how old a piece is.
-func (f *loadFollower) timed(n int, now int64, open bool) {
+func (f *follower) timed(n int, now int64, open bool) {
 	a := f.answer
 	if !open || n >= a.pieces {
 		return
@@ -252,7 +252,7 @@ func (f *loadFollower) timed(n int, now int64, open bool) {
 }
 
 // event takes an entry that is no piece of a text.
-func (f *loadFollower) event(e chat.Entry) {
+func (f *follower) event(e chat.Entry) {
 	switch e.Ev.Type {
 	case chat.MessageSaid:
 		if e.Ev.Said != nil {
@@ -278,7 +278,7 @@ func (f *loadFollower) event(e chat.Entry) {
 
 // anew begins the answer's text from the beginning; again says that it is not
 // for the first time.
-func (f *loadFollower) anew(again bool) {
+func (f *follower) anew(again bool) {
 	if again {
 		f.tally.rollbacks.Add(1)
 	}
@@ -286,7 +286,7 @@ func (f *loadFollower) anew(again bool) {
 	f.heard, f.open = 0, false
 }
 
-func (f *loadFollower) finished(cancelled bool) {
+func (f *follower) finished(cancelled bool) {
 	switch a := f.answer; {
 	case a == nil:
 	case cancelled:
@@ -299,14 +299,14 @@ func (f *loadFollower) finished(cancelled bool) {
 	}
 }
 
-func (f *loadFollower) fail(reason string) {
+func (f *follower) fail(reason string) {
 	if f.answer != nil {
 		f.tally.blame("answer " + f.answer.key + " failed: " + plain.Text(reason))
 		f.ended(true)
 	}
 }
 
-func (f *loadFollower) ended(failed bool) {
+func (f *follower) ended(failed bool) {
 	a := f.answer
 	f.answer, f.run, f.heard = nil, "", 0
 	f.over(a, failed)
@@ -314,7 +314,7 @@ func (f *loadFollower) ended(failed bool) {
 
 // replace takes a snapshot in the place of what was heard. An answer that has
 // ended meanwhile is looked for in it.
-func (f *loadFollower) replace(s *chat.State, at chat.Position) {
+func (f *follower) replace(s *chat.State, at chat.Position) {
 	f.at = at
 	switch going := s.Run != nil && s.Run.ID == f.run; {
 	case f.answer == nil || going && !s.Run.Status.Ended():
@@ -337,7 +337,7 @@ func (f *loadFollower) replace(s *chat.State, at chat.Position) {
 }
 
 // questionIn returns the answer to the question that is being answered.
-func (f *loadFollower) questionIn(s *chat.State) *loadAnswer {
+func (f *follower) questionIn(s *chat.State) *answer {
 	for _, m := range s.Messages {
 		if m.ID == s.Run.Question {
 			return f.find([]byte(m.Content))
@@ -347,7 +347,7 @@ func (f *loadFollower) questionIn(s *chat.State) *loadAnswer {
 }
 
 // compare goes on behind what the snapshot has of the answer.
-func (f *loadFollower) compare(s *chat.State) {
+func (f *follower) compare(s *chat.State) {
 	said := writtenBy(s, f.run)
 	if want := f.whole(len(said) / f.text.size); !strings.HasPrefix(want, said) {
 		f.garbled(fmt.Sprintf("a snapshot has what is not answer %s", f.answer.key))
@@ -356,7 +356,7 @@ func (f *loadFollower) compare(s *chat.State) {
 }
 
 // endedIn looks for the answer in a snapshot from behind its end.
-func (f *loadFollower) endedIn(s *chat.State) {
+func (f *follower) endedIn(s *chat.State) {
 	said := writtenBy(s, f.run)
 	if said != f.whole(f.answer.pieces) {
 		f.hole(1, "a snapshot has "+strconv.Itoa(len(said))+" bytes of answer "+f.answer.key+", which has ended")
@@ -364,7 +364,7 @@ func (f *loadFollower) endedIn(s *chat.State) {
 	f.ended(false)
 }
 
-func (f *loadFollower) whole(pieces int) string {
+func (f *follower) whole(pieces int) string {
 	var b []byte
 	for n := range pieces {
 		b = f.text.append(b, n)

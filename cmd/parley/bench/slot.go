@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -9,32 +9,32 @@ import (
 	"parley/cmd/parley/client"
 )
 
-// A loadSlot is a conversation in which one question is asked after the
+// A slot is a conversation in which one question is asked after the
 // other, each when the answer before it has been heard. All methods may be
 // called concurrently.
-type loadSlot struct {
-	l     *loadgen
+type slot struct {
+	l     *load
 	n     int // of all slots
 	conv  string
-	asker *loadLink
+	asker *link
 	begun atomic.Bool
 
 	mu     sync.Mutex // guards all below
 	number int        // of questions
-	answer *loadAnswer
+	answer *answer
 	acked  bool // the server has the question
 }
 
 // ask asks the next question. The first answers have different lengths, so
 // that later ones do not all end at the same time.
-func (s *loadSlot) ask() {
+func (s *slot) ask() {
 	s.mu.Lock()
 	s.number++
 	pieces := s.l.pieces()
 	if s.number == 1 {
-		pieces = max(1, pieces*(s.n+1)/s.l.o.answers)
+		pieces = max(1, pieces*(s.n+1)/s.l.o.Answers)
 	}
-	a := newLoadAnswer(fmt.Sprintf("%s-%d-%d", s.l.nonce, s.n, s.number), pieces, s.l.o.followers)
+	a := newAnswer(fmt.Sprintf("%s-%d-%d", s.l.nonce, s.n, s.number), pieces, s.l.o.Followers)
 	s.answer, s.acked = a, false
 	s.mu.Unlock()
 	s.l.model.add(a)
@@ -45,7 +45,7 @@ func (s *loadSlot) ask() {
 
 // send says the question over the connection that there is; without one it is
 // said when there is. Saying it again is harmless by its client id.
-func (s *loadSlot) send() {
+func (s *slot) send() {
 	s.mu.Lock()
 	a := s.answer
 	if s.acked {
@@ -59,7 +59,7 @@ func (s *loadSlot) send() {
 }
 
 // reply takes the answer to a question's send.
-func (s *loadSlot) reply(f client.Frame) {
+func (s *slot) reply(f client.Frame) {
 	s.mu.Lock()
 	a := s.answer
 	mine := a != nil && f.ID == a.key && !s.acked
@@ -79,7 +79,7 @@ func (s *loadSlot) reply(f client.Frame) {
 
 // over is called by each follower that has heard an answer's end. The first
 // of them has the next question asked.
-func (s *loadSlot) over(a *loadAnswer, failed, first bool) {
+func (s *slot) over(a *answer, failed, first bool) {
 	if failed && first {
 		s.l.tally.failed.Add(1)
 	}

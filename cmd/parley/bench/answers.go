@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -6,23 +6,23 @@ import (
 )
 
 // openAnswers opens the connections of those who ask and follow.
-func (l *loadgen) openAnswers(ctx context.Context) error {
-	if l.o.answers == 0 {
+func (l *load) openAnswers(ctx context.Context) error {
+	if l.o.Answers == 0 {
 		return nil
 	}
-	l.tell("Opening %s answers with %s followers", grouped(l.o.answers), grouped(l.o.answers*l.o.followers))
-	for n := range l.o.answers {
+	l.tell("Opening %s answers with %s followers", grouped(l.o.Answers), grouped(l.o.Answers*l.o.Followers))
+	for n := range l.o.Answers {
 		if err := l.openSlot(ctx, n); err != nil {
 			return err
 		}
 	}
-	return await(ctx, len(l.links)-l.o.idle, l.ready)
+	return await(ctx, len(l.links)-l.o.Idle, l.ready)
 }
 
 // openSlot opens the connections of one conversation. With one address who
 // asks follows as well, as a page does; with several nobody follows where it
 // is asked.
-func (l *loadgen) openSlot(ctx context.Context, n int) error {
+func (l *load) openSlot(ctx context.Context, n int) error {
 	if err := l.opens.Wait(ctx); err != nil {
 		return err
 	}
@@ -30,15 +30,15 @@ func (l *loadgen) openSlot(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	s := &loadSlot{l: l, n: n, conv: conv}
+	s := &slot{l: l, n: n, conv: conv}
 	l.slots = append(l.slots, s)
 	several := len(l.targets)
 	if several > 1 {
-		s.asker = &loadLink{home: n, conv: conv, slot: s}
+		s.asker = &link{home: n, conv: conv, slot: s}
 		l.start(ctx, s.asker)
 	}
-	for i := range l.o.followers {
-		k := &loadLink{home: n, conv: conv, sub: true, f: s.follower(i == 0)}
+	for i := range l.o.Followers {
+		k := &link{home: n, conv: conv, sub: true, f: s.follower(i == 0)}
 		if several > 1 {
 			k.home = n + 1 + i%(several-1)
 		} else if i == 0 {
@@ -56,9 +56,9 @@ func (l *loadgen) openSlot(ctx context.Context, n int) error {
 
 // follower returns a follower of the slot's conversation. The first of them
 // has the next question asked.
-func (s *loadSlot) follower(first bool) *loadFollower {
-	f := &loadFollower{tally: &s.l.tally, text: s.l.model.text, find: s.l.model.find}
-	f.over = func(a *loadAnswer, failed bool) { s.over(a, failed, first) }
+func (s *slot) follower(first bool) *follower {
+	f := &follower{tally: &s.l.tally, text: s.l.model.text, find: s.l.model.find}
+	f.over = func(a *answer, failed bool) { s.over(a, failed, first) }
 	if first {
 		f.began = func() {
 			if !s.begun.Swap(true) {
@@ -71,34 +71,34 @@ func (s *loadSlot) follower(first bool) *loadFollower {
 
 // ask has every slot ask its first question, and waits until all are being
 // answered.
-func (l *loadgen) ask(ctx context.Context) error {
+func (l *load) ask(ctx context.Context) error {
 	for _, s := range l.slots {
 		if err := l.opens.Wait(ctx); err != nil {
 			return err
 		}
 		s.ask()
 	}
-	late, cancel := context.WithTimeout(ctx, l.o.length+time.Minute)
+	late, cancel := context.WithTimeout(ctx, l.o.Length+time.Minute)
 	defer cancel()
-	if await(late, l.o.answers, l.begun) != nil && ctx.Err() == nil {
-		l.note("not all answers have begun after %v; the replicas may write fewer at once (PARLEY_ANSWERS)", l.o.length+time.Minute)
+	if await(late, l.o.Answers, l.begun) != nil && ctx.Err() == nil {
+		l.note("not all answers have begun after %v; the replicas may write fewer at once (PARLEY_ANSWERS)", l.o.Length+time.Minute)
 	}
 	return ctx.Err()
 }
 
 // window measures for as long as was asked.
-func (l *loadgen) window(ctx context.Context) error {
+func (l *load) window(ctx context.Context) error {
 	l.figures.begin = l.cost(ctx)
 	l.figures.open = true
 	l.tally.open.Store(true)
-	l.tell("Measuring for %v", l.o.duration)
-	if l.o.drain {
-		sleep(ctx, l.o.duration/3)
+	l.tell("Measuring for %v", l.o.Duration)
+	if l.o.Drain {
+		sleep(ctx, l.o.Duration/3)
 		l.tell("Stopping %s", l.targets[0].URL)
 		l.replicas[0].terminate()
-		sleep(ctx, l.o.duration-l.o.duration/3)
+		sleep(ctx, l.o.Duration-l.o.Duration/3)
 	} else {
-		sleep(ctx, l.o.duration)
+		sleep(ctx, l.o.Duration)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -108,9 +108,9 @@ func (l *loadgen) window(ctx context.Context) error {
 }
 
 // shut ends the window.
-func (l *loadgen) shut(ctx context.Context) {
+func (l *load) shut(ctx context.Context) {
 	l.tally.open.Store(false)
-	if l.o.drain { // who is gone cannot be asked
+	if l.o.Drain { // who is gone cannot be asked
 		l.ops = nil
 	}
 	l.figures.end = l.cost(context.WithoutCancel(ctx))
@@ -120,14 +120,14 @@ func (l *loadgen) shut(ctx context.Context) {
 const grace = 20 * time.Second
 
 // finish lets the answers under way end, with every follower listening.
-func (l *loadgen) finish(ctx context.Context) error {
+func (l *load) finish(ctx context.Context) error {
 	l.closing.Store(true)
-	if l.o.answers > 0 {
+	if l.o.Answers > 0 {
 		l.tell("Letting the last answers end")
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(l.o.length + grace)
+	late := time.After(l.o.Length + grace)
 	for l.unheard.Load() > 0 {
 		select {
 		case <-tick.C:

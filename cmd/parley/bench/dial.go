@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bufio"
@@ -26,8 +26,8 @@ type turnedAway struct {
 
 func (e *turnedAway) Error() string { return e.Problem.Error() }
 
-// dialLean opens a WebSocket whose buffer has a size of least.
-func dialLean(ctx context.Context, t client.Target, least int) (*leanSocket, error) {
+// dial opens a WebSocket whose buffer has a size of least.
+func dial(ctx context.Context, t client.Target, least int) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, client.DialTimeout)
 	defer cancel()
 	conn, err := dialPlain(ctx, t)
@@ -62,7 +62,7 @@ func dialPlain(ctx context.Context, t client.Target) (net.Conn, error) {
 }
 
 // upgrade makes a WebSocket of a connection (RFC 6455, section 4.1).
-func upgrade(conn net.Conn, t client.Target, least int) (*leanSocket, error) {
+func upgrade(conn net.Conn, t client.Target, least int) (*socket, error) {
 	req, err := http.NewRequest(http.MethodGet, t.URL.String()+"/v1/ws", nil)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func upgrade(conn net.Conn, t client.Target, least int) (*leanSocket, error) {
 		return nil, fmt.Errorf("the server at %s does not speak %s", t.URL, client.Subprotocol)
 	}
 	rest, _ := r.Peek(r.Buffered())
-	return newLeanSocket(conn, least, rest), nil
+	return newSocket(conn, least, rest), nil
 }
 
 func refusedDial(t client.Target, res *http.Response) error {

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ const (
 
 // evSaid is the question, with what a page's question may have that trips up
 // who reads JSON by looking for brackets.
-var evSaid = `{"type":"conversation.message","said":{"id":"m1","role":"user","content":"}]\\\" ` + (&loadAnswer{key: "k"}).question() + `"}}`
+var evSaid = `{"type":"conversation.message","said":{"id":"m1","role":"user","content":"}]\\\" ` + (&answer{key: "k"}).question() + `"}}`
 
 // seen is what a follower has found.
 type seen struct {
@@ -125,7 +125,7 @@ func TestFollowerChecksWhatItHears(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			f, got := followerOf(newLoadAnswer("k", 4, 1))
+			f, got := followerOf(newAnswer("k", 4, 1))
 			for _, b := range tt.frames {
 				f.events(b, int64(time.Second))
 			}
@@ -137,18 +137,18 @@ func TestFollowerChecksWhatItHears(t *testing.T) {
 }
 
 // followerOf returns a follower of one answer, and what it has found.
-func followerOf(a *loadAnswer) (*loadFollower, func() seen) {
-	tally, ended := &loadTally{}, ""
+func followerOf(a *answer) (*follower, func() seen) {
+	tally, ended := &tally{}, ""
 	tally.open.Store(true)
-	f := &loadFollower{
-		tally: tally, text: loadText{4},
-		find: func(q []byte) *loadAnswer {
+	f := &follower{
+		tally: tally, text: text{4},
+		find: func(q []byte) *answer {
 			if keyIn(q) == a.key {
 				return a
 			}
 			return nil
 		},
-		over: func(_ *loadAnswer, failed bool) { ended += map[bool]string{false: "finished", true: "failed"}[failed] },
+		over: func(_ *answer, failed bool) { ended += map[bool]string{false: "finished", true: "failed"}[failed] },
 	}
 	return f, func() seen {
 		return seen{tally.pieces.Load(), tally.holes.Load(), tally.doubles.Load(), tally.garbled.Load(), tally.rollbacks.Load(), ended}
@@ -157,7 +157,7 @@ func followerOf(a *loadAnswer) (*loadFollower, func() seen) {
 
 func TestFollowerGoesOnBehindASnapshot(t *testing.T) {
 	state := func(status, content string) string {
-		return `{"messages":[{"id":"m1","role":"user","content":"` + (&loadAnswer{key: "k"}).question() + `"},` +
+		return `{"messages":[{"id":"m1","role":"user","content":"` + (&answer{key: "k"}).question() + `"},` +
 			`{"id":"m2","role":"assistant","content":"` + content + `","metadata":{"parley":{"run":"r1"}}}],"run":{"id":"r1","question":"m1","status":"` + status + `","try":1}}`
 	}
 	tests := map[string]struct {
@@ -183,7 +183,7 @@ func TestFollowerGoesOnBehindASnapshot(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			f, got := followerOf(newLoadAnswer("k", 4, 1))
+			f, got := followerOf(newAnswer("k", 4, 1))
 			if tt.before != nil {
 				f.events(tt.before, 1)
 			}
@@ -203,7 +203,7 @@ func TestFollowerGoesOnBehindASnapshot(t *testing.T) {
 }
 
 func TestFollowerTellsAges(t *testing.T) {
-	a := newLoadAnswer("k", 4, 1)
+	a := newAnswer("k", 4, 1)
 	f, _ := followerOf(a)
 	ms := int64(time.Millisecond)
 	a.asked.Store(100 * ms)
@@ -228,7 +228,7 @@ func FuzzFollower(f *testing.F) {
 	f.Add(evFrame("7-0", evText(`\u0030`), "18446744073709551616-0", evText("")))
 	f.Add([]byte(`{"type":"ev","items":[{"at":"7-1","ev":{"type":"TEXT_MESSAGE_CONTENT","delta":"`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		fo, got := followerOf(newLoadAnswer("k", 4, 1))
+		fo, got := followerOf(newAnswer("k", 4, 1))
 		fo.events(b, 1)
 		if n := got().Pieces; n > int64(len(b)) {
 			t.Errorf("%d pieces in %d bytes", n, len(b))
@@ -238,7 +238,7 @@ func FuzzFollower(f *testing.F) {
 
 func TestPiecesTellTheirNumber(t *testing.T) {
 	for _, size := range []int{1, 2, 4, 9, 64, 1024} {
-		text := loadText{size}
+		text := text{size}
 		for _, n := range []int{0, 1, 35, 36, 1295, 46_655, 46_656, 1_000_000} {
 			p := text.append(nil, n)
 			near := min(size, 3) * 5
@@ -252,7 +252,7 @@ func TestPiecesTellTheirNumber(t *testing.T) {
 }
 
 func TestSpansTellPercentiles(t *testing.T) {
-	var s loadSpans
+	var s spans
 	for i := range 1000 {
 		s.add(time.Duration(i+1) * time.Millisecond)
 	}

@@ -1,7 +1,8 @@
-package main
+package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,8 +28,8 @@ type ownReplica struct {
 
 // startOwn starts the replicas that are measured. stopOwn ends them, also
 // after an error.
-func (l *loadgen) startOwn(ctx context.Context, env []string) (err error) {
-	if err := l.model.listen(ctx, orAny(l.o.modelAddr)); err != nil {
+func (l *load) startOwn(ctx context.Context) (err error) {
+	if err := l.model.listen(ctx, cmp.Or(l.o.ModelAddr, "127.0.0.1:0")); err != nil {
 		return err
 	}
 	if l.folder, err = os.MkdirTemp("", "parley-bench-"); err != nil {
@@ -39,31 +40,24 @@ func (l *loadgen) startOwn(ctx context.Context, env []string) (err error) {
 		return err
 	}
 	token := rand.Text()
-	for range l.o.replicas {
-		if err := l.startReplica(ctx, self, token, env); err != nil {
+	for range l.o.Replicas {
+		if err := l.startReplica(ctx, self, token); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func orAny(addr string) string {
-	if addr == "" {
-		return "127.0.0.1:0"
-	}
-	return addr
-}
-
 // startTimeout is how long a replica may take to listen.
 const startTimeout = 30 * time.Second
 
-func (l *loadgen) startReplica(ctx context.Context, self, token string, env []string) error {
+func (l *load) startReplica(ctx context.Context, self, token string) error {
 	ops, err := freeAddr()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, append([]string{"serve"}, l.o.serve...)...)
-	cmd.Env, cmd.Stderr = l.ownEnv(env, token, ops), l.stderr
+	cmd := exec.Command(self, append([]string{"serve"}, l.o.Serve...)...)
+	cmd.Env, cmd.Stderr = l.ownEnv(token, ops), l.stderr
 	apartFromTerminal(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -106,18 +100,18 @@ func (l *loadgen) startReplica(ctx context.Context, self, token string, env []st
 
 // ownEnv is the environment of an own replica. What this one has of Parley's
 // settings is left out: they may lead to data that is no benchmark's.
-func (l *loadgen) ownEnv(env []string, token, ops string) (own []string) {
-	for _, kv := range env {
+func (l *load) ownEnv(token, ops string) (own []string) {
+	for _, kv := range l.o.Env {
 		if !strings.HasPrefix(kv, "PARLEY_") {
 			own = append(own, kv)
 		}
 	}
 	most := max(1000, 2*l.o.sockets())
 	return append(own,
-		"PARLEY_DATA="+l.folder, "PARLEY_STORE="+filepath.Join(l.folder, "parley.db"), "PARLEY_REDIS="+l.o.redis,
+		"PARLEY_DATA="+l.folder, "PARLEY_STORE="+filepath.Join(l.folder, "parley.db"), "PARLEY_REDIS="+l.o.Redis,
 		"PARLEY_ADDR=127.0.0.1:0", "PARLEY_OPS_ADDR="+ops, "PARLEY_LOG=error", "PARLEY_ADMIN_TOKEN="+token,
 		"PARLEY_MODEL=bench", "PARLEY_MODEL_URL="+l.model.url(), "PARLEY_MODEL_KEY=none", "PARLEY_TITLES=false",
-		fmt.Sprint("PARLEY_ANSWERS=", max(256, l.o.answers+16)),
+		fmt.Sprint("PARLEY_ANSWERS=", max(256, l.o.Answers+16)),
 		fmt.Sprint("PARLEY_MAX_CONNECTIONS=", most), fmt.Sprint("PARLEY_MAX_CONNECTIONS_PER_PERSON=", min(most, maxSockets)),
 	)
 }
@@ -139,7 +133,7 @@ const endTimeout = 5 * time.Second
 
 // stopOwn ends the replicas and removes what they have written. It may be
 // called more than once.
-func (l *loadgen) stopOwn() {
+func (l *load) stopOwn() {
 	for _, r := range l.replicas {
 		r.terminate()
 	}
