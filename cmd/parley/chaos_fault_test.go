@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"parley/cmd/parley/chaos"
 	"parley/gateway/chat/redistest"
 )
 
@@ -22,7 +23,7 @@ import (
 type chaosFault struct {
 	name string
 	// strike does it, and returns what brings the world back after hold.
-	strike func(w *chaosWorld, d *chaosDice) (mend func())
+	strike func(w *chaosWorld, d *chaos.Dice) (mend func())
 	least  time.Duration // of hold
 	most   time.Duration
 	late   bool // mended after the others: what starts needs them
@@ -37,7 +38,7 @@ const chaosFailOver = "Redis failed over"
 func chaosFaults(w *chaosWorld) (fs []chaosFault) {
 	const s = time.Second
 	for _, f := range []chaosFault{
-		{"nothing", func(*chaosWorld, *chaosDice) func() { return func() {} }, 0, s, false, nil},
+		{"nothing", func(*chaosWorld, *chaos.Dice) func() { return func() {} }, 0, s, false, nil},
 		{"kill -9 of a replica", killReplica, 0, 3 * s, true, nil},
 		{"kill -9 of two replicas", killTwo, 0, 3 * s, true, nil},
 		{"SIGSTOP, SIGCONT", freezeReplica, s, 7 * s, false, nil},
@@ -64,9 +65,9 @@ func chaosFaults(w *chaosWorld) (fs []chaosFault) {
 }
 
 // any returns a replica: in two of three cases the one that writes most.
-func (w *chaosWorld) any(d *chaosDice) *procServer {
-	r := w.replicas[d.intn(len(w.replicas))]
-	if d.one(3) {
+func (w *chaosWorld) any(d *chaos.Dice) *procServer {
+	r := w.replicas[d.Intn(len(w.replicas))]
+	if d.One(3) {
 		return r
 	}
 	most := 0
@@ -93,13 +94,13 @@ func chaosWrites(s *procServer) (n int) {
 	return n
 }
 
-func killReplica(w *chaosWorld, d *chaosDice) func() {
+func killReplica(w *chaosWorld, d *chaos.Dice) func() {
 	r := w.any(d)
 	r.kill()
 	return func() { w.up(r) }
 }
 
-func killTwo(w *chaosWorld, d *chaosDice) func() {
+func killTwo(w *chaosWorld, d *chaos.Dice) func() {
 	i := slices.Index(w.replicas, w.any(d))
 	a, b := w.replicas[i], w.replicas[(i+1)%len(w.replicas)]
 	a.kill()
@@ -116,13 +117,13 @@ func (w *chaosWorld) up(r *procServer) {
 	}
 }
 
-func freezeReplica(w *chaosWorld, d *chaosDice) func() {
+func freezeReplica(w *chaosWorld, d *chaos.Dice) func() {
 	r := w.any(d)
 	r.signal(syscall.SIGSTOP)
 	return func() { r.signal(syscall.SIGCONT) }
 }
 
-func drainReplica(w *chaosWorld, d *chaosDice) func() {
+func drainReplica(w *chaosWorld, d *chaos.Dice) func() {
 	r := w.any(d)
 	r.signal(syscall.SIGTERM)
 	return func() { w.drained(r); w.up(r) }
@@ -135,7 +136,7 @@ func (w *chaosWorld) drained(r *procServer) {
 	}
 }
 
-func rollReplicas(w *chaosWorld, _ *chaosDice) func() {
+func rollReplicas(w *chaosWorld, _ *chaos.Dice) func() {
 	return func() {
 		for _, r := range w.replicas {
 			r.signal(syscall.SIGTERM)
@@ -145,16 +146,16 @@ func rollReplicas(w *chaosWorld, _ *chaosDice) func() {
 	}
 }
 
-func onLink(what func(*chaosLink)) func(*chaosWorld, *chaosDice) func() {
-	return func(w *chaosWorld, d *chaosDice) func() {
-		l := w.links[d.intn(len(w.links))]
+func onLink(what func(*chaosLink)) func(*chaosWorld, *chaos.Dice) func() {
+	return func(w *chaosWorld, d *chaos.Dice) func() {
+		l := w.links[d.Intn(len(w.links))]
 		what(l)
 		return l.mend
 	}
 }
 
-func killRedis(then func(*chaosWorld)) func(*chaosWorld, *chaosDice) func() {
-	return func(w *chaosWorld, _ *chaosDice) func() {
+func killRedis(then func(*chaosWorld)) func(*chaosWorld, *chaos.Dice) func() {
+	return func(w *chaosWorld, _ *chaos.Dice) func() {
 		w.redis.kill()
 		then(w)
 		return w.upRedis
@@ -169,7 +170,7 @@ func (w *chaosWorld) upRedis() {
 }
 
 // fillRedis has Redis take nothing more, as one does that has no memory left.
-func fillRedis(w *chaosWorld, _ *chaosDice) func() {
+func fillRedis(w *chaosWorld, _ *chaos.Dice) func() {
 	w.limitRedis("1")
 	return func() { w.limitRedis("0") }
 }
@@ -189,13 +190,13 @@ func (w *chaosWorld) wipeRedis() {
 }
 
 // rollRedisBack brings back what Redis had on its disk a moment ago.
-func rollRedisBack(w *chaosWorld, d *chaosDice) func() {
+func rollRedisBack(w *chaosWorld, d *chaos.Dice) func() {
 	from, to := filepath.Join(w.kept, "appendonlydir"), filepath.Join(w.kept, "older")
 	w.must(os.RemoveAll(to))
 	if _, err := os.Stat(from); err == nil { // without appendonly there is nothing to keep
 		w.must(os.CopyFS(to, os.DirFS(from)))
 	}
-	time.Sleep(d.span(0, 1500*time.Millisecond))
+	time.Sleep(d.Span(0, 1500*time.Millisecond))
 	w.redis.kill()
 	w.wipeRedis()
 	if _, err := os.Stat(to); err == nil {
@@ -204,17 +205,17 @@ func rollRedisBack(w *chaosWorld, d *chaosDice) func() {
 	return w.upRedis
 }
 
-func killPostgres(w *chaosWorld, _ *chaosDice) func() {
+func killPostgres(w *chaosWorld, _ *chaos.Dice) func() {
 	w.db.Kill(w.t)
 	return func() { w.db.Start(w.t) }
 }
 
-func restartPostgres(w *chaosWorld, _ *chaosDice) func() {
+func restartPostgres(w *chaosWorld, _ *chaos.Dice) func() {
 	w.db.Restart(w.t)
 	return func() {}
 }
 
-func freezePostgres(w *chaosWorld, _ *chaosDice) func() {
+func freezePostgres(w *chaosWorld, _ *chaos.Dice) func() {
 	w.db.Freeze()
 	return w.db.Thaw
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/chaos"
 	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
@@ -25,32 +26,32 @@ import (
 const chaosOutage = 10 * time.Second
 
 // chaosFleet has many conversations, each with one slow answer under way.
-func chaosFleet(t *testing.T, w *chaosWorld, n int) []*chaosTalk {
+func chaosFleet(t *testing.T, w *chaosWorld, n int) []*chaos.Talk {
 	t.Helper()
-	talks := make([]*chaosTalk, n)
+	talks := make([]*chaos.Talk, n)
 	var all sync.WaitGroup
 	for i := range talks {
-		talks[i] = &chaosTalk{}
+		talks[i] = &chaos.Talk{}
 		all.Go(func() {
-			d := newChaosDice(1, uint64(i))
+			d := chaos.NewDice(1, uint64(i))
 			var err error
-			if talks[i].person, err = newChaosPerson(t.Context(), w.doors, "", d); err == nil {
-				_, err = talks[i].ask(t.Context(), fmt.Sprint(chaosSlow, i))
+			if talks[i].Person, err = chaos.NewPerson(t.Context(), w.doors, "", d); err == nil {
+				_, err = talks[i].Ask(t.Context(), fmt.Sprint(chaosSlow, i))
 			}
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			talks[i].follow(&chaosFollower{name: "WebSocket", way: (*chaosFollower).byWebSocket, judge: chaosJudge})
-			talks[i].follow(&chaosFollower{name: "SSE", way: (*chaosFollower).byStream, judge: chaosJudge})
-			for talks[i].followers[0].position().N < 8 && chaosPause(t.Context(), 10*time.Millisecond) { // it has some words
+			talks[i].Follow(&chaos.Follower{Name: "WebSocket", Way: (*chaos.Follower).ByWebSocket, Judge: chaosJudge})
+			talks[i].Follow(&chaos.Follower{Name: "SSE", Way: (*chaos.Follower).ByStream, Judge: chaosJudge})
+			for talks[i].Followers[0].Position().N < 8 && chaos.Pause(t.Context(), 10*time.Millisecond) { // it has some words
 			}
 		})
 	}
 	all.Wait()
 	t.Cleanup(func() {
 		for _, talk := range talks {
-			talk.end()
+			talk.End()
 		}
 	})
 	if t.Failed() {
@@ -61,9 +62,9 @@ func chaosFleet(t *testing.T, w *chaosWorld, n int) []*chaosTalk {
 
 // chaosRest waits until all is well with all conversations, and puts what was
 // found into a row.
-func chaosRest(t *testing.T, fault string, talks []*chaosTalk) {
+func chaosRest(t *testing.T, fault string, talks []*chaos.Talk) {
 	t.Helper()
-	row := &chaosRow{fault: fault, rounds: 1}
+	row := &chaos.Row{Fault: fault, Rounds: 1}
 	since := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), chaosPatience)
 	defer cancel()
@@ -71,22 +72,22 @@ func chaosRest(t *testing.T, fault string, talks []*chaosTalk) {
 	var all sync.WaitGroup
 	for _, talk := range talks {
 		all.Go(func() {
-			v := talk.settle(ctx, chaosExpect)
+			v := talk.Settle(ctx, chaosExpect)
 			mu.Lock()
 			defer mu.Unlock()
-			row.take(talk, v)
-			for _, wrong := range v.wrong {
+			row.Take(talk, v)
+			for _, wrong := range v.Wrong {
 				t.Error(wrong)
 			}
 		})
 	}
 	all.Wait()
 	var table bytes.Buffer
-	_ = (&chaosTable{rows: []*chaosRow{row}}).write(&table)
+	_ = (&chaos.Table{Rows: []*chaos.Row{row}}).Write(&table)
 	tries := map[int]int{}
 	for _, talk := range talks {
-		for _, q := range talk.asked {
-			if rec, err := talk.person.run(ctx, q.Run); err == nil {
+		for _, q := range talk.Asked {
+			if rec, err := talk.Person.Run(ctx, q.Run); err == nil {
 				tries[rec.Try]++
 			}
 		}
@@ -100,7 +101,7 @@ func chaosRedisAway(t *testing.T) {
 	w := newChaosWorld(t, chaosSetup{replicas: 3, aof: "everysec"})
 	talks := chaosFleet(t, w, 200)
 	w.redis.kill()
-	chaosPause(t.Context(), chaosOutage)
+	chaos.Pause(t.Context(), chaosOutage)
 	w.redis.start()
 	chaosRest(t, "Redis away for 10 s", talks)
 }
@@ -114,8 +115,8 @@ type chaosRefusal struct {
 	err        error
 }
 
-// once says something once, as a client does that does not insist.
-func (q *chaosAsked) once(ctx context.Context, a *client.Client, conv string) (r chaosRefusal) {
+// sayOnce says something once, as a client does that does not insist.
+func sayOnce(ctx context.Context, a *client.Client, q *chaos.Asked, conv string) (r chaosRefusal) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	since := time.Now()
@@ -145,38 +146,38 @@ func chaosStoreAway(t *testing.T) {
 	w.db.Kill(t)
 	w.removeSocket() // as a server does that is stopped
 	gone := time.Now()
-	chaosPause(t.Context(), time.Second) // what was on its way has arrived
+	chaos.Pause(t.Context(), time.Second) // what was on its way has arrived
 	before := make([]chat.Position, len(talks))
 	for i, talk := range talks {
-		before[i] = talk.followers[0].position()
+		before[i] = talk.Followers[0].Position()
 	}
 	var refused []chaosRefusal
-	var again []*chaosAsked
+	var again []*chaos.Asked
 	for i := range 20 {
-		q := &chaosAsked{Text: fmt.Sprint(chaosPlain, "later", i), ClientID: chat.NewID("k")}
-		refused = append(refused, q.once(t.Context(), talks[i].person.doors[i%3], talks[i].conv))
+		q := &chaos.Asked{Text: fmt.Sprint(chaosPlain, "later", i), ClientID: chat.NewID("k")}
+		refused = append(refused, sayOnce(t.Context(), talks[i].Person.Doors[i%3], q, talks[i].Conv))
 		again = append(again, q)
 	}
-	chaosPause(t.Context(), time.Until(gone.Add(6*time.Second)))
+	chaos.Pause(t.Context(), time.Until(gone.Add(6*time.Second)))
 	still := 0
 	for i, talk := range talks {
-		if talk.followers[0].position() == before[i] {
+		if talk.Followers[0].Position() == before[i] {
 			still++
 		}
 	}
 	if still > 0 {
 		t.Errorf("%d of %d answers did not go on while the store was away", still, len(talks))
 	}
-	chaosPause(t.Context(), time.Until(gone.Add(chaosOutage)))
+	chaos.Pause(t.Context(), time.Until(gone.Add(chaosOutage)))
 	w.db.Start(t)
 	chaosRefusals(t, refused)
 	for i, q := range again {
 		talk := talks[i]
-		err := talk.person.insist(t.Context(), func(ctx context.Context, a *client.Client) error { return q.say(ctx, a, talk.conv) })
+		err := talk.Person.Insist(t.Context(), func(ctx context.Context, a *client.Client) error { return q.Say(ctx, a, talk.Conv) })
 		if err != nil {
 			t.Error(err)
 		}
-		talk.remember(q)
+		talk.Remember(q)
 	}
 	chaosRest(t, "PostgreSQL away for 10 s", talks)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/chaos"
 	"parley/gateway/chat/redistest"
 )
 
@@ -67,9 +68,9 @@ func (p chaosPair) follows(i int) bool {
 func isWatched(w *chaosWorld) bool { return len(w.pairs) > 0 }
 
 // failOver has a primary die or freeze, so that its replica takes its place.
-func failOver(fall, rise func(*redistest.Server)) func(*chaosWorld, *chaosDice) func() {
-	return func(w *chaosWorld, d *chaosDice) func() {
-		pair := w.pairs[d.intn(len(w.pairs))]
+func failOver(fall, rise func(*redistest.Server)) func(*chaosWorld, *chaos.Dice) func() {
+	return func(w *chaosWorld, d *chaos.Dice) func() {
+		pair := w.pairs[d.Intn(len(w.pairs))]
 		old := pair.primary()
 		fall(pair[old])
 		return func() {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/chaos"
 	"parley/cmd/parley/client"
 	"parley/cmd/parley/plain"
 	"parley/gateway/chat"
@@ -38,13 +39,13 @@ var (
 type chaosRound struct {
 	w      *chaosWorld
 	n      int
-	dice   *chaosDice
-	row    *chaosRow
+	dice   *chaos.Dice
+	row    *chaos.Row
 	struck time.Time
 	what   string // the faults
 
 	mu    sync.Mutex
-	talks []*chaosTalk
+	talks []*chaos.Talk
 	wrong []string
 
 	evidence string
@@ -56,13 +57,13 @@ func TestChaos(t *testing.T) {
 		seed = rand.Uint64N(1_000_000)
 	}
 	t.Logf("repeat with -chaos.seed %d", seed)
-	table := &chaosTable{}
+	table := &chaos.Table{}
 	defer func() {
 		var text strings.Builder
-		_ = table.write(&text)
+		_ = table.Write(&text)
 		t.Logf("seed %d\n%s", seed, text.String())
 	}()
-	aof := []string{"everysec", "everysec", "always", "no"}[newChaosDice(seed, 1<<40).intn(4)]
+	aof := []string{"everysec", "everysec", "always", "no"}[chaos.NewDice(seed, 1<<40).Intn(4)]
 	kinds := []struct {
 		name  string
 		setup func(*testing.T) chaosSetup
@@ -86,18 +87,18 @@ func TestChaos(t *testing.T) {
 }
 
 // play plays so many rounds, or without a number as many as there is time for.
-func (w *chaosWorld) play(seed uint64, rounds int, table *chaosTable) {
+func (w *chaosWorld) play(seed uint64, rounds int, table *chaos.Table) {
 	end := time.Now().Add(*chaosTime)
 	for n := *chaosFrom; ; n++ {
 		if done := n - *chaosFrom; *chaosRounds > 0 && done >= rounds || *chaosRounds == 0 && time.Now().After(end) {
 			return
 		}
-		r := &chaosRound{w: w, n: n, dice: newChaosDice(seed, uint64(n))}
+		r := &chaosRound{w: w, n: n, dice: chaos.NewDice(seed, uint64(n))}
 		began := time.Now()
 		r.play(seed)
-		table.row(r.row.fault).add(r.row)
-		w.t.Logf("round %d, %s %d conversations, %v", n, r.what, r.row.talks, time.Since(began).Round(100*time.Millisecond))
-		if !r.row.well() {
+		table.Row(r.row.Fault).Add(r.row)
+		w.t.Logf("round %d, %s %d conversations, %v", n, r.what, r.row.Talks, time.Since(began).Round(100*time.Millisecond))
+		if !r.row.Well() {
 			r.report(seed)
 		}
 	}
@@ -116,11 +117,11 @@ func (r *chaosRound) pick() (fs []chaosFault, name string) {
 		}
 		return fs, *chaosOnly
 	}
-	first := all[r.dice.intn(len(all))]
-	if !r.dice.one(5) {
+	first := all[r.dice.Intn(len(all))]
+	if !r.dice.One(5) {
 		return []chaosFault{first}, first.name
 	}
-	second := all[r.dice.intn(len(all))]
+	second := all[r.dice.Intn(len(all))]
 	if strings.HasPrefix(first.name, chaosFailOver) && strings.HasPrefix(second.name, chaosFailOver) {
 		return []chaosFault{first}, first.name // of three shards two must stand, or there is no majority
 	}
@@ -129,16 +130,16 @@ func (r *chaosRound) pick() (fs []chaosFault, name string) {
 
 func (r *chaosRound) play(seed uint64) {
 	faults, name := r.pick()
-	r.row = &chaosRow{fault: name, rounds: 1}
+	r.row = &chaos.Row{Fault: name, Rounds: 1}
 	ctx, cancel := context.WithTimeout(r.w.t.Context(), 3*time.Minute)
 	defer cancel()
 	rest := make(chan struct{}) // closed when the world is whole again
 	var all sync.WaitGroup
 	for i := range *chaosTalks {
-		d := newChaosDice(seed, uint64(r.n+1)<<20+uint64(i))
+		d := chaos.NewDice(seed, uint64(r.n+1)<<20+uint64(i))
 		all.Go(func() { r.converse(ctx, d, fmt.Sprintf("%d.%d", r.n, i), rest) })
 	}
-	chaosPause(ctx, r.dice.span(300*time.Millisecond, 2500*time.Millisecond))
+	chaos.Pause(ctx, r.dice.Span(300*time.Millisecond, 2500*time.Millisecond))
 	r.strike(ctx, faults)
 	close(rest)
 	all.Wait()
@@ -153,14 +154,14 @@ func (r *chaosRound) strike(ctx context.Context, faults []chaosFault) {
 	for _, f := range faults {
 		r.what += f.name + "; "
 		mend := f.strike(r.w, r.dice)
-		hold = max(hold, r.dice.span(f.least, f.most))
+		hold = max(hold, r.dice.Span(f.least, f.most))
 		if f.late {
 			late = append(late, mend)
 		} else {
 			soon = append(soon, mend)
 		}
 	}
-	chaosPause(ctx, hold)
+	chaos.Pause(ctx, hold)
 	for _, mend := range slices.Concat(soon, late) {
 		mend()
 	}
@@ -171,8 +172,8 @@ func (r *chaosRound) strike(ctx context.Context, faults []chaosFault) {
 const chaosPatience = 60 * time.Second
 
 // converse holds one conversation.
-func (r *chaosRound) converse(ctx context.Context, d *chaosDice, name string, rest <-chan struct{}) {
-	t := &chaosTalk{}
+func (r *chaosRound) converse(ctx context.Context, d *chaos.Dice, name string, rest <-chan struct{}) {
+	t := &chaos.Talk{}
 	err := r.say(ctx, t, d, name)
 	select {
 	case <-rest:
@@ -180,37 +181,37 @@ func (r *chaosRound) converse(ctx context.Context, d *chaosDice, name string, re
 	}
 	limit, cancel := context.WithTimeout(ctx, chaosPatience)
 	defer cancel()
-	var v chaosVerdict
-	if t.conv != "" {
-		v = t.settle(limit, chaosExpect)
+	var v chaos.Verdict
+	if t.Conv != "" {
+		v = t.Settle(limit, chaosExpect)
 	}
 	if err != nil {
-		v.add("%s: %v", name, err)
+		v.Add("%s: %v", name, err)
 	}
-	t.end()
+	t.End()
 	evidence := ""
-	if len(v.wrong) > 0 {
-		evidence = t.tell() + r.w.dump(t)
+	if len(v.Wrong) > 0 {
+		evidence = t.Tell() + r.w.dump(t)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.talks = append(r.talks, t)
-	r.wrong = append(r.wrong, v.wrong...)
+	r.wrong = append(r.wrong, v.Wrong...)
 	r.evidence += evidence
-	r.row.take(t, v)
-	if len(v.wrong) > 0 && v.badFollowers+v.lost+v.doubled == 0 {
-		r.row.strange++
+	r.row.Take(t, v)
+	if len(v.Wrong) > 0 && v.BadFollowers+v.Lost+v.Doubled == 0 {
+		r.row.Strange++
 	}
 }
 
 // say says what people say.
-func (r *chaosRound) say(ctx context.Context, t *chaosTalk, d *chaosDice, name string) (err error) {
-	chaosPause(ctx, d.span(0, 500*time.Millisecond))
-	if t.person, err = newChaosPerson(ctx, r.w.doors, "", d); err != nil {
+func (r *chaosRound) say(ctx context.Context, t *chaos.Talk, d *chaos.Dice, name string) (err error) {
+	chaos.Pause(ctx, d.Span(0, 500*time.Millisecond))
+	if t.Person, err = chaos.NewPerson(ctx, r.w.doors, "", d); err != nil {
 		return err
 	}
 	kinds := []string{chaosPlain, chaosPlain, chaosPlain, chaosUnsafe, chaosUnsafe, chaosSafe, chaosCut, chaosBroken}
-	q, err := t.ask(ctx, kinds[d.intn(len(kinds))]+name+"a")
+	q, err := t.Ask(ctx, kinds[d.Intn(len(kinds))]+name+"a")
 	if err != nil {
 		return err
 	}
@@ -218,13 +219,13 @@ func (r *chaosRound) say(ctx context.Context, t *chaosTalk, d *chaosDice, name s
 	return errors.Join(r.more(ctx, t, d, q, name)...)
 }
 
-func (r *chaosRound) more(ctx context.Context, t *chaosTalk, d *chaosDice, q *chaosAsked, name string) (errs []error) {
+func (r *chaosRound) more(ctx context.Context, t *chaos.Talk, d *chaos.Dice, q *chaos.Asked, name string) (errs []error) {
 	last := q
-	if d.one(3) {
-		chaosPause(ctx, d.span(0, 2*time.Second))
-		ask := t.ask
-		if d.one(2) {
-			ask = t.askTwice
+	if d.One(3) {
+		chaos.Pause(ctx, d.Span(0, 2*time.Second))
+		ask := t.Ask
+		if d.One(2) {
+			ask = t.AskTwice
 		}
 		second, err := ask(ctx, chaosPlain+name+"b")
 		if err != nil {
@@ -232,38 +233,38 @@ func (r *chaosRound) more(ctx context.Context, t *chaosTalk, d *chaosDice, q *ch
 		}
 		last = second
 	}
-	if d.one(6) {
-		chaosPause(ctx, d.span(0, 2*time.Second))
-		errs = append(errs, t.stopAnswer(ctx, q))
+	if d.One(6) {
+		chaos.Pause(ctx, d.Span(0, 2*time.Second))
+		errs = append(errs, t.StopAnswer(ctx, q))
 	}
-	if d.one(8) {
-		for !t.seenEnded(last.Run) && chaosPause(ctx, 20*time.Millisecond) {
+	if d.One(8) {
+		for !t.SeenEnded(last.Run) && chaos.Pause(ctx, 20*time.Millisecond) {
 		}
-		errs = append(errs, t.answerAnew(ctx, last))
+		errs = append(errs, t.AnswerAnew(ctx, last))
 	}
 	return errs
 }
 
 // follow has a conversation followed in every way, through every kind of
 // door.
-func (r *chaosRound) follow(t *chaosTalk, d *chaosDice) {
+func (r *chaosRound) follow(t *chaos.Talk, d *chaos.Dice) {
 	n := len(r.w.replicas)
-	doors := t.person.doors
-	fs := []*chaosFollower{
-		{name: "WebSocket to replicas", way: (*chaosFollower).byWebSocket, doors: doors[:n]},
-		{name: "SSE to replicas", way: (*chaosFollower).byStream, doors: doors[:n]},
-		{name: "restless WebSocket", way: (*chaosFollower).byWebSocket, flips: 700 * time.Millisecond},
-		{name: "long poll", way: (*chaosFollower).byPoll},
+	doors := t.Person.Doors
+	fs := []*chaos.Follower{
+		{Name: "WebSocket to replicas", Way: (*chaos.Follower).ByWebSocket, Doors: doors[:n]},
+		{Name: "SSE to replicas", Way: (*chaos.Follower).ByStream, Doors: doors[:n]},
+		{Name: "restless WebSocket", Way: (*chaos.Follower).ByWebSocket, Flips: 700 * time.Millisecond},
+		{Name: "long poll", Way: (*chaos.Follower).ByPoll},
 	}
 	for _, door := range doors[n:] {
 		fs = append(fs,
-			&chaosFollower{name: "WebSocket through " + door.Target.URL.Host, way: (*chaosFollower).byWebSocket, doors: []*client.Client{door}},
-			&chaosFollower{name: "SSE through " + door.Target.URL.Host, way: (*chaosFollower).byStream, doors: []*client.Client{door}})
+			&chaos.Follower{Name: "WebSocket through " + door.Target.URL.Host, Way: (*chaos.Follower).ByWebSocket, Doors: []*client.Client{door}},
+			&chaos.Follower{Name: "SSE through " + door.Target.URL.Host, Way: (*chaos.Follower).ByStream, Doors: []*client.Client{door}})
 	}
-	fs[d.intn(len(fs))].stalls = true
+	fs[d.Intn(len(fs))].Stalls = true
 	for _, f := range fs {
-		f.judge = chaosJudge
-		t.follow(f)
+		f.Judge = chaosJudge
+		t.Follow(f)
 	}
 }
 
@@ -276,7 +277,7 @@ func chaosJudge(m llm.Message) error {
 }
 
 // chaosExpect is what chaosModel's answers must be.
-func chaosExpect(q *chaosAsked, rec chat.RunRecord, said string) error {
+func chaosExpect(q *chaos.Asked, rec chat.RunRecord, said string) error {
 	want := procText(q.Text, chaosWords)
 	switch q.Text[:1] {
 	case chaosUnsafe, chaosSafe:
@@ -296,23 +297,23 @@ func chaosExpect(q *chaosAsked, rec chat.RunRecord, said string) error {
 
 // measure adds what the whole round shows.
 func (r *chaosRound) measure() {
-	if r.row.fault != "nothing" && r.row.fault != "rolling restart" { // there each replica has its own moment
+	if r.row.Fault != "nothing" && r.row.Fault != "rolling restart" { // there each replica has its own moment
 		for _, t := range r.talks {
-			if took, ok := t.takenOver(r.struck); ok {
-				r.row.takeovers = append(r.row.takeovers, took)
+			if took, ok := t.TakenOver(r.struck); ok {
+				r.row.Takeovers = append(r.row.Takeovers, took)
 			}
 		}
 	}
-	r.row.unsafe = r.w.till.twice()
+	r.row.Unsafe = r.w.till.twice()
 }
 
 // report writes what everybody went through into a file, and fails the test.
 func (r *chaosRound) report(seed uint64) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d, round %d: %s (%s) at %s\n\n%s\n\n", seed, r.n, r.row.fault, r.what, r.struck.Format("15:04:05.000"), strings.Join(r.wrong, "\n"))
+	fmt.Fprintf(&b, "seed %d, round %d: %s (%s) at %s\n\n%s\n\n", seed, r.n, r.row.Fault, r.what, r.struck.Format("15:04:05.000"), strings.Join(r.wrong, "\n"))
 	b.WriteString(r.evidence)
 	file := filepath.Join(r.w.dir, fmt.Sprintf("round-%d.txt", r.n))
 	r.w.must(os.WriteFile(file, []byte(b.String()), 0o600))
 	r.w.t.Errorf("%s: round %d (%s; -chaos.seed %d -chaos.from %d -chaos.rounds 1 -chaos.talks %d): %d bad followers, %d lost, %d doubled, %d unsafe twice; see %s\n%s",
-		r.w.t.Name(), r.n, r.row.fault, seed, r.n, *chaosTalks, r.row.bad, r.row.lost, r.row.doubled, r.row.unsafe, file, plain.Cut(strings.Join(r.wrong, "\n"), 4000))
+		r.w.t.Name(), r.n, r.row.Fault, seed, r.n, *chaosTalks, r.row.Bad, r.row.Lost, r.row.Doubled, r.row.Unsafe, file, plain.Cut(strings.Join(r.wrong, "\n"), 4000))
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/cmd/parley/chaos"
 	"parley/gateway/chat"
 )
 
@@ -128,60 +129,60 @@ type chaosUpgrade struct {
 func (u *chaosUpgrade) step(name string, door int, happen func()) {
 	u.t.Helper()
 	var all sync.WaitGroup
-	talks := make([]*chaosTalk, 4)
+	talks := make([]*chaos.Talk, 4)
 	for i := range talks {
 		all.Go(func() { talks[i] = u.begin(fmt.Sprint(name[:5], i), door, i) })
 	}
 	all.Wait()
 	since := time.Now()
 	happen()
-	row := &chaosRow{fault: name}
+	row := &chaos.Row{Fault: name}
 	ctx, cancel := context.WithTimeout(u.t.Context(), chaosPatience)
 	defer cancel()
 	for _, talk := range talks {
 		if talk == nil {
 			return // begin has said why
 		}
-		for _, wrong := range talk.settle(ctx, chaosExpect).wrong {
-			u.t.Errorf("%s: %s\n%s", name, wrong, talk.tell())
+		for _, wrong := range talk.Settle(ctx, chaosExpect).Wrong {
+			u.t.Errorf("%s: %s\n%s", name, wrong, talk.Tell())
 		}
-		talk.end()
-		if strings.Contains(talk.followers[0].tell(), string(chaosFuture)) {
+		talk.End()
+		if strings.Contains(talk.Followers[0].Tell(), string(chaosFuture)) {
 			u.strange++
 		}
-		row.take(talk, chaosVerdict{})
-		if took, ok := talk.takenOver(since); ok {
-			row.takeovers = append(row.takeovers, took)
+		row.Take(talk, chaos.Verdict{})
+		if took, ok := talk.TakenOver(since); ok {
+			row.Takeovers = append(row.Takeovers, took)
 		}
 	}
-	u.t.Logf("%s: taken over after %s ms, longest silence %v", name, chaosSpread(row.takeovers), row.silence.Round(time.Millisecond))
-	if len(row.takeovers) == 0 {
+	u.t.Logf("%s: taken over after %s ms, longest silence %v", name, chaos.Spread(row.Takeovers), row.Silence.Round(time.Millisecond))
+	if len(row.Takeovers) == 0 {
 		u.t.Errorf("%s: nothing was taken over", name)
 	}
 }
 
 // begin asks something through a door, and returns when its answer is under
 // way. Two follow it through each door.
-func (u *chaosUpgrade) begin(name string, door, i int) *chaosTalk {
-	talk := &chaosTalk{}
-	p, err := newChaosPerson(u.t.Context(), u.doors, "", newChaosDice(uint64(door), uint64(i)))
+func (u *chaosUpgrade) begin(name string, door, i int) *chaos.Talk {
+	talk := &chaos.Talk{}
+	p, err := chaos.NewPerson(u.t.Context(), u.doors, "", chaos.NewDice(uint64(door), uint64(i)))
 	if err != nil {
 		u.t.Error(err)
 		return nil
 	}
-	writer := &chaosPerson{doors: p.doors[door : door+1], dice: p.dice}
-	q, err := writer.ask(u.t.Context(), "", chaosPlain+strings.ReplaceAll(name, " ", ""))
+	writer := &chaos.Person{Doors: p.Doors[door : door+1], Dice: p.Dice}
+	q, err := writer.Ask(u.t.Context(), "", chaosPlain+strings.ReplaceAll(name, " ", ""))
 	if err != nil {
 		u.t.Error(err)
 		return nil
 	}
-	talk.person = p
-	talk.remember(q)
+	talk.Person = p
+	talk.Remember(q)
 	for d := range u.doors {
-		talk.follow(&chaosFollower{name: fmt.Sprint("WebSocket to ", d), way: (*chaosFollower).byWebSocket, doors: p.doors[d : d+1], judge: chaosJudge})
-		talk.follow(&chaosFollower{name: fmt.Sprint("SSE to ", d), way: (*chaosFollower).byStream, doors: p.doors[d : d+1], judge: chaosJudge})
+		talk.Follow(&chaos.Follower{Name: fmt.Sprint("WebSocket to ", d), Way: (*chaos.Follower).ByWebSocket, Doors: p.Doors[d : d+1], Judge: chaosJudge})
+		talk.Follow(&chaos.Follower{Name: fmt.Sprint("SSE to ", d), Way: (*chaos.Follower).ByStream, Doors: p.Doors[d : d+1], Judge: chaosJudge})
 	}
-	for talk.followers[0].position().N < 10 && chaosPause(u.t.Context(), 5*time.Millisecond) {
+	for talk.Followers[0].Position().N < 10 && chaos.Pause(u.t.Context(), 5*time.Millisecond) {
 	}
 	return talk
 }

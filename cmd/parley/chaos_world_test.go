@@ -18,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"parley/cmd/parley/chaos"
 	"parley/cmd/parley/plain"
 	"parley/gateway/store/storetest"
 	"parley/llm/llmtest"
@@ -214,18 +215,18 @@ func chaosModel(t *testing.T) *llmtest.Server {
 }
 
 // dump says what the store and Redis have of a conversation.
-func (w *chaosWorld) dump(t *chaosTalk) string {
-	if t.conv == "" {
+func (w *chaosWorld) dump(t *chaos.Talk) string {
+	if t.Conv == "" {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	var b strings.Builder
-	ms, err := t.person.messages(ctx, t.conv)
+	ms, err := t.Person.Messages(ctx, t.Conv)
 	text, _ := json.Marshal(ms)
 	fmt.Fprintf(&b, "store: %s %v\n", text, err)
-	for _, q := range t.asked {
-		rec, err := t.person.run(ctx, q.Run)
+	for _, q := range t.Asked {
+		rec, err := t.Person.Run(ctx, q.Run)
 		fmt.Fprintf(&b, "store: %+v %v\n", rec, err)
 	}
 	var addrs []string
@@ -236,7 +237,7 @@ func (w *chaosWorld) dump(t *chaosTalk) string {
 		addrs = append(addrs, p[0].Addr, p[1].Addr)
 	}
 	for _, addr := range addrs {
-		dumpRedis(ctx, &b, addr, t.conv)
+		dumpRedis(ctx, &b, addr, t.Conv)
 	}
 	return b.String()
 }

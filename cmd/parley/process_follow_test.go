@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
+	"parley/cmd/parley/chaos"
 	"parley/gateway/chat"
 	"parley/llm"
 	"parley/llm/llmtest"
@@ -232,7 +233,7 @@ func (f *procFollower) snapshot(at chat.Position, raw json.RawMessage) {
 		f.fail(err)
 		return
 	}
-	f.state = behind(f.state, s)
+	f.state = chaos.Behind(f.state, s)
 	f.snaps++
 	f.moved(at)
 }
@@ -243,7 +244,7 @@ func (f *procFollower) entries(raws ...json.RawMessage) {
 	for _, raw := range raws {
 		e, err := chat.DecodeEntry(raw)
 		if err == nil {
-			err = contiguous(f.at, e)
+			err = chaos.Contiguous(f.at, e)
 		}
 		if err != nil {
 			f.fail(err)

@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"context"
@@ -14,30 +14,35 @@ import (
 	"parley/llm"
 )
 
-// A chaosFollower follows a conversation as a client does: it dials again
-// when its connection ends, through any of its doors, with its last position.
-// Each step is checked by the log's rules. All methods may be called
-// concurrently.
-type chaosFollower struct {
-	name   string
-	way    func(*chaosFollower, context.Context, *client.Client, chat.Position) error
-	doors  []*client.Client
-	dice   *chaosDice
-	conv   string
-	stalls bool          // reads by fits and starts
-	flips  time.Duration // of its own accord it dials again about this often; 0 for never
+// A Follower follows a conversation as a client does: it dials again when its
+// connection ends, through any of its doors, with its last position. Each step
+// is checked by the log's rules. Its fields are set before [Talk.Follow]; all
+// methods may be called concurrently.
+type Follower struct {
+	Name string
 
-	// judge says what is wrong with a text of the assistant's that is shown.
+	// Way follows from a position over one connection, until that ends:
+	// ByWebSocket, ByStream or ByPoll.
+	Way func(*Follower, context.Context, *client.Client, chat.Position) error
+
+	Doors  []*client.Client // nil for those of the person whose talk it is
+	Stalls bool             // reads by fits and starts
+	Flips  time.Duration    // of its own accord it dials again about this often; 0 for never
+
+	// Judge says what is wrong with a text of the assistant's that is shown.
 	// nil for nothing.
-	judge func(llm.Message) error
+	Judge func(llm.Message) error
+
+	dice *Dice // this and the next are set by [Talk.Follow]
+	conv string
 
 	mu      sync.Mutex // guards all below
 	state   chat.State
 	at      chat.Position
 	wrong   error
-	begun   []chaosBegun
-	trace   []chaosStep // the latest ones
-	lost    time.Time   // when the connection was lost, zero while there is one
+	begun   []begun
+	trace   []step    // the latest ones
+	lost    time.Time // when the connection was lost, zero while there is one
 	head    chat.Position
 	heard   time.Time // of the last step
 	silence time.Duration
@@ -47,57 +52,57 @@ type chaosFollower struct {
 	done   chan struct{}
 }
 
-// A chaosBegun is a generation of the log as a follower came to know of it.
-type chaosBegun struct {
+// A begun is a generation of the log as a follower came to know of it.
+type begun struct {
 	gen    uint64
 	at     time.Time
 	during bool // while an answer was being written
 }
 
-// A chaosStep is one that a follower made.
-type chaosStep struct {
+// A step is one that a follower made.
+type step struct {
 	time time.Time
 	at   chat.Position
 	what string
 }
 
-const chaosTrace = 150 // steps
+const maxTrace = 150 // steps
 
-func (f *chaosFollower) start() {
+func (f *Follower) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel, f.done = cancel, make(chan struct{})
 	go func() { defer close(f.done); f.run(ctx) }()
 }
 
-func (f *chaosFollower) stop() { f.cancel(); <-f.done }
+func (f *Follower) stop() { f.cancel(); <-f.done }
 
-func (f *chaosFollower) run(ctx context.Context) {
+func (f *Follower) run(ctx context.Context) {
 	const first = 50 * time.Millisecond
 	for wait := first; ctx.Err() == nil; wait = min(2*wait, time.Second) {
-		before := f.position()
+		before := f.Position()
 		own, err := f.dial(ctx, before)
 		f.noteLoss(own, err)
-		if f.position() != before {
+		if f.Position() != before {
 			wait = first
 		}
-		chaosPause(ctx, f.dice.span(wait/2, wait))
+		Pause(ctx, f.dice.Span(wait/2, wait))
 	}
 }
 
 // dial follows over one connection. own says that the follower itself ended
 // it.
-func (f *chaosFollower) dial(ctx context.Context, at chat.Position) (own bool, err error) {
+func (f *Follower) dial(ctx context.Context, at chat.Position) (own bool, err error) {
 	some, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if f.flips > 0 {
-		t := time.AfterFunc(f.dice.span(f.flips/2, f.flips*3/2), cancel)
+	if f.Flips > 0 {
+		t := time.AfterFunc(f.dice.Span(f.Flips/2, f.Flips*3/2), cancel)
 		defer t.Stop()
 	}
-	err = f.way(f, some, f.doors[f.dice.intn(len(f.doors))], at)
+	err = f.Way(f, some, f.Doors[f.dice.Intn(len(f.Doors))], at)
 	return some.Err() != nil, err
 }
 
-func (f *chaosFollower) noteLoss(own bool, err error) {
+func (f *Follower) noteLoss(own bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.note(fmt.Sprintf("connection ended: %v", err))
@@ -107,7 +112,7 @@ func (f *chaosFollower) noteLoss(own bool, err error) {
 }
 
 // back takes note that a connection stands again, and where the log ends.
-func (f *chaosFollower) back(head chat.Position) {
+func (f *Follower) back(head chat.Position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.head = head
@@ -115,7 +120,7 @@ func (f *chaosFollower) back(head chat.Position) {
 }
 
 // caughtUp requires f.mu.
-func (f *chaosFollower) caughtUp() {
+func (f *Follower) caughtUp() {
 	if f.lost.IsZero() || f.head.IsZero() || f.at.Before(f.head) {
 		return
 	}
@@ -124,14 +129,14 @@ func (f *chaosFollower) caughtUp() {
 }
 
 // stall has a slow reader do nothing for a while, now and then.
-func (f *chaosFollower) stall(ctx context.Context) {
-	if f.stalls && f.dice.one(20) {
-		chaosPause(ctx, f.dice.span(0, time.Second))
+func (f *Follower) stall(ctx context.Context) {
+	if f.Stalls && f.dice.One(20) {
+		Pause(ctx, f.dice.Span(0, time.Second))
 	}
 }
 
 // snapshot replaces the latest messages, and all if they do not meet.
-func (f *chaosFollower) snapshot(at chat.Position, raw json.RawMessage) {
+func (f *Follower) snapshot(at chat.Position, raw json.RawMessage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var s chat.State
@@ -140,13 +145,13 @@ func (f *chaosFollower) snapshot(at chat.Position, raw json.RawMessage) {
 		return
 	}
 	f.arrive(at, "snapshot", f.state.Active())
-	f.state = behind(f.state, s)
+	f.state = Behind(f.state, s)
 	f.examine()
 }
 
-// behind returns a snapshot with the messages that were shown before its first
+// Behind returns a snapshot with the messages that were shown before its first
 // one: it replaces only what it covers.
-func behind(shown, snapshot chat.State) chat.State {
+func Behind(shown, snapshot chat.State) chat.State {
 	if len(snapshot.Messages) > 0 {
 		i := slices.IndexFunc(shown.Messages, func(m llm.Message) bool { return m.ID == snapshot.Messages[0].ID })
 		snapshot.Messages = slices.Concat(shown.Messages[:max(i, 0)], snapshot.Messages)
@@ -155,13 +160,13 @@ func behind(shown, snapshot chat.State) chat.State {
 }
 
 // entries takes what follows.
-func (f *chaosFollower) entries(raws ...json.RawMessage) {
+func (f *Follower) entries(raws ...json.RawMessage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, raw := range raws {
 		e, err := chat.DecodeEntry(raw)
 		if err == nil {
-			err = contiguous(f.at, e)
+			err = Contiguous(f.at, e)
 		}
 		if err != nil {
 			f.fail(err)
@@ -173,9 +178,9 @@ func (f *chaosFollower) entries(raws ...json.RawMessage) {
 	f.examine()
 }
 
-// contiguous says what is wrong with an entry behind a position. Pieces of
+// Contiguous says what is wrong with an entry behind a position. Pieces of
 // text may have been merged under the last one's position.
-func contiguous(at chat.Position, e chat.Entry) error {
+func Contiguous(at chat.Position, e chat.Entry) error {
 	switch {
 	case e.Ev.Type == chat.GenerationBegan && e.At.N == 0 && at.Before(e.At) && (e.Ev.Prev == nil || *e.Ev.Prev == at):
 		return nil
@@ -189,13 +194,13 @@ func contiguous(at chat.Position, e chat.Entry) error {
 
 // arrive moves the follower, during says whether an answer is being written.
 // It requires f.mu.
-func (f *chaosFollower) arrive(at chat.Position, what string, during bool) {
+func (f *Follower) arrive(at chat.Position, what string, during bool) {
 	now := time.Now()
-	if during && !f.stalls && !f.heard.IsZero() {
+	if during && !f.Stalls && !f.heard.IsZero() {
 		f.silence = max(f.silence, now.Sub(f.heard))
 	}
 	if at.Generation != f.at.Generation {
-		f.begun = append(f.begun, chaosBegun{at.Generation, now, during})
+		f.begun = append(f.begun, begun{at.Generation, now, during})
 	}
 	f.heard, f.at = now, at
 	f.note(what)
@@ -203,41 +208,42 @@ func (f *chaosFollower) arrive(at chat.Position, what string, during bool) {
 }
 
 // note requires f.mu.
-func (f *chaosFollower) note(what string) {
-	if len(f.trace) >= chaosTrace {
+func (f *Follower) note(what string) {
+	if len(f.trace) >= maxTrace {
 		f.trace = slices.Delete(f.trace, 0, 1)
 	}
-	f.trace = append(f.trace, chaosStep{time.Now(), f.at, what})
+	f.trace = append(f.trace, step{time.Now(), f.at, what})
 }
 
 // examine looks at what is shown. It requires f.mu.
-func (f *chaosFollower) examine() {
-	if f.judge == nil {
+func (f *Follower) examine() {
+	if f.Judge == nil {
 		return
 	}
 	for _, m := range f.state.Clone().Messages {
 		if m.Role == llm.Assistant && m.Content != "" {
-			f.fail(f.judge(m))
+			f.fail(f.Judge(m))
 		}
 	}
 }
 
 // fail requires f.mu.
-func (f *chaosFollower) fail(err error) {
+func (f *Follower) fail(err error) {
 	if err != nil && f.wrong == nil {
 		f.wrong = err
 		f.note("WRONG: " + err.Error())
 	}
 }
 
-func (f *chaosFollower) position() chat.Position {
+// Position is how far the follower has come.
+func (f *Follower) Position() chat.Position {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.at
 }
 
 // shows returns a copy of what the follower has, and what was wrong.
-func (f *chaosFollower) shows() (chat.State, error) {
+func (f *Follower) shows() (chat.State, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.state.Clone(), f.wrong
@@ -245,7 +251,7 @@ func (f *chaosFollower) shows() (chat.State, error) {
 
 // writing reports whether an answer is being written, as far as the follower
 // knows.
-func (f *chaosFollower) writing() bool {
+func (f *Follower) writing() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.state.Active()
@@ -253,7 +259,7 @@ func (f *chaosFollower) writing() bool {
 
 // takenOver returns when the follower heard of the first generation that
 // began after some time, in the midst of an answer.
-func (f *chaosFollower) takenOver(since time.Time) (time.Time, bool) {
+func (f *Follower) takenOver(since time.Time) (time.Time, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, b := range f.begun {
@@ -264,12 +270,12 @@ func (f *chaosFollower) takenOver(since time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// tell says what the follower went through.
-func (f *chaosFollower) tell() string {
+// Tell says what the follower went through.
+func (f *Follower) Tell() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "follower %s of %s at %s\n", f.name, f.conv, f.at)
+	fmt.Fprintf(&b, "follower %s of %s at %s\n", f.Name, f.conv, f.at)
 	for _, s := range f.trace {
 		fmt.Fprintf(&b, "  %s %s %s\n", s.time.Format("15:04:05.000"), s.at, s.what)
 	}

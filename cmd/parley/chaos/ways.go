@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"bufio"
@@ -17,9 +17,9 @@ import (
 	"parley/gateway/chat"
 )
 
-// A chaosFrame is any frame of a WebSocket and any event of SSE, as far as a
+// A frame is any frame of a WebSocket and any event of SSE, as far as a
 // follower uses it. Entries stay as they came, to be checked.
-type chaosFrame struct {
+type frame struct {
 	Type      string
 	Recovered bool
 	Head, At  chat.Position
@@ -29,9 +29,9 @@ type chaosFrame struct {
 	Problem   *client.Problem
 }
 
-// byWebSocket follows until the connection ends.
-func (f *chaosFollower) byWebSocket(ctx context.Context, a *client.Client, at chat.Position) error {
-	ws, err := chaosDial(ctx, a)
+// ByWebSocket follows until the connection ends.
+func (f *Follower) ByWebSocket(ctx context.Context, a *client.Client, at chat.Position) error {
+	ws, err := dial(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (f *chaosFollower) byWebSocket(ctx context.Context, a *client.Client, at ch
 	}
 	for {
 		f.stall(ctx)
-		fr, err := chaosRead(ctx, ws, f.patience())
+		fr, err := read(ctx, ws, f.patience())
 		if err != nil {
 			return err
 		}
@@ -52,8 +52,8 @@ func (f *chaosFollower) byWebSocket(ctx context.Context, a *client.Client, at ch
 	}
 }
 
-func chaosDial(ctx context.Context, a *client.Client) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, chaosTry)
+func dial(ctx context.Context, a *client.Client) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	header := http.Header{}
 	a.Target.Authorize(header)
@@ -67,14 +67,14 @@ func chaosDial(ctx context.Context, a *client.Client) (*websocket.Conn, error) {
 }
 
 // patience is after how much silence the follower dials again.
-func (f *chaosFollower) patience() time.Duration {
+func (f *Follower) patience() time.Duration {
 	if f.writing() {
 		return client.SilenceActive
 	}
 	return client.SilenceIdle
 }
 
-func chaosRead(ctx context.Context, ws *websocket.Conn, patience time.Duration) (fr chaosFrame, err error) {
+func read(ctx context.Context, ws *websocket.Conn, patience time.Duration) (fr frame, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, b, err := ws.Read(ctx)
@@ -84,7 +84,7 @@ func chaosRead(ctx context.Context, ws *websocket.Conn, patience time.Duration) 
 	return fr, err
 }
 
-func (f *chaosFollower) frame(ctx context.Context, fr chaosFrame) error {
+func (f *Follower) frame(ctx context.Context, fr frame) error {
 	switch fr.Type {
 	case "sub.ok":
 		if !fr.Recovered {
@@ -96,7 +96,7 @@ func (f *chaosFollower) frame(ctx context.Context, fr chaosFrame) error {
 	case "ev":
 		f.entries(fr.Items...)
 	case "bye":
-		chaosPause(ctx, time.Duration(fr.RetryMs)*time.Millisecond)
+		Pause(ctx, time.Duration(fr.RetryMs)*time.Millisecond)
 		return errors.New("bye")
 	case "err":
 		return fmt.Errorf("refused: %w", fr.Problem)
@@ -104,13 +104,13 @@ func (f *chaosFollower) frame(ctx context.Context, fr chaosFrame) error {
 	return nil
 }
 
-// byStream follows over Server-Sent Events.
-func (f *chaosFollower) byStream(ctx context.Context, a *client.Client, at chat.Position) error {
+// ByStream follows over Server-Sent Events.
+func (f *Follower) ByStream(ctx context.Context, a *client.Client, at chat.Position) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := time.AfterFunc(chaosTry, cancel)
+	quiet := time.AfterFunc(tryTime, cancel)
 	defer quiet.Stop()
-	resp, err := chaosStream(ctx, a, f.conv, at)
+	resp, err := openStream(ctx, a, f.conv, at)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (f *chaosFollower) byStream(ctx context.Context, a *client.Client, at chat.
 	}
 }
 
-func chaosStream(ctx context.Context, a *client.Client, conv string, at chat.Position) (*http.Response, error) {
+func openStream(ctx context.Context, a *client.Client, conv string, at chat.Position) (*http.Response, error) {
 	req, err := a.Build(ctx, client.Request{Method: http.MethodGet, Path: "/v1/conversations/" + conv + "/events"})
 	if err != nil {
 		return nil, err
@@ -155,8 +155,8 @@ func chaosStream(ctx context.Context, a *client.Client, conv string, at chat.Pos
 }
 
 // event takes one event of a stream, whose id must be its position.
-func (f *chaosFollower) event(event, id, data string) error {
-	var fr chaosFrame
+func (f *Follower) event(event, id, data string) error {
+	var fr frame
 	if err := json.Unmarshal([]byte(data), &fr); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (f *chaosFollower) event(event, id, data string) error {
 	} else {
 		f.snapshot(fr.At, fr.Snapshot)
 	}
-	if at := f.position().String(); id != at {
+	if at := f.Position().String(); id != at {
 		f.mu.Lock()
 		f.fail(fmt.Errorf("the event has the id %s and the position %s", id, at))
 		f.mu.Unlock()
@@ -173,12 +173,12 @@ func (f *chaosFollower) event(event, id, data string) error {
 	return nil
 }
 
-// byPoll follows by asking what is new, again and again.
-func (f *chaosFollower) byPoll(ctx context.Context, a *client.Client, at chat.Position) error {
+// ByPoll follows by asking what is new, again and again.
+func (f *Follower) ByPoll(ctx context.Context, a *client.Client, at chat.Position) error {
 	for {
 		f.stall(ctx)
-		var fr chaosFrame
-		try, cancel := context.WithTimeout(ctx, 2*chaosTry)
+		var fr frame
+		try, cancel := context.WithTimeout(ctx, 2*tryTime)
 		err := a.Get(try, "/v1/conversations/"+f.conv+"/events", url.Values{"after": {at.String()}, "wait": {"3s"}}, &fr)
 		cancel()
 		if err != nil {
@@ -189,7 +189,7 @@ func (f *chaosFollower) byPoll(ctx context.Context, a *client.Client, at chat.Po
 		} else if len(fr.Items) > 0 {
 			f.entries(fr.Items...)
 		}
-		if at = f.position(); at != fr.At {
+		if at = f.Position(); at != fr.At {
 			f.mu.Lock()
 			f.fail(fmt.Errorf("the poll says %s, and leads to %s", fr.At, at))
 			f.mu.Unlock()

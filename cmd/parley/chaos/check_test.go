@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 )
 
 // What the followers of chaos must notice, they do.
-func TestChaosFollowerNotices(t *testing.T) {
+func TestFollowerNotices(t *testing.T) {
 	piece := func(n uint64, text string) chat.Entry {
 		return chat.Entry{At: chat.Position{Generation: 1, N: n}, Run: "r", Ev: chat.Event{Type: chat.TextContent, MessageID: "m", Delta: text}}
 	}
@@ -46,7 +46,7 @@ func TestChaosFollowerNotices(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := &chaosFollower{}
+			f := &Follower{}
 			for _, es := range [][]chat.Entry{begin, tt.middle, end} {
 				for _, e := range es {
 					b, err := json.Marshal(e)
@@ -64,8 +64,8 @@ func TestChaosFollowerNotices(t *testing.T) {
 	}
 }
 
-func TestChaosVerdictOnQuestions(t *testing.T) {
-	q := &chaosAsked{Text: "hi", MessageID: "q", Run: "r"}
+func TestVerdictOnQuestions(t *testing.T) {
+	q := &Asked{Text: "hi", MessageID: "q", Run: "r"}
 	user := llm.Message{ID: "q", Role: llm.User, Content: "hi"}
 	answer := func(run string) llm.Message {
 		return llm.Message{ID: run + "m", Role: llm.Assistant, Content: "ho", Metadata: &llm.Metadata{Parley: llm.Details{Run: run}}}
@@ -82,52 +82,34 @@ func TestChaosVerdictOnQuestions(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			var v chaosVerdict
-			(&chaosTalk{conv: "c"}).examineQuestions(tt.stored, []*chaosAsked{q}, &v)
+			var v Verdict
+			(&Talk{Conv: "c"}).examineQuestions(tt.stored, []*Asked{q}, &v)
 			_, runs := answerOf(tt.stored, q)
-			if v.lost != tt.lost || v.doubled != tt.doubled || fmt.Sprint(runs) != tt.runs {
-				t.Errorf("%d lost, %d doubled, answered by %v", v.lost, v.doubled, runs)
+			if v.Lost != tt.lost || v.Doubled != tt.doubled || fmt.Sprint(runs) != tt.runs {
+				t.Errorf("%d lost, %d doubled, answered by %v", v.Lost, v.Doubled, runs)
 			}
 		})
 	}
 }
 
-func TestChaosTable(t *testing.T) {
-	table := &chaosTable{}
+func TestTable(t *testing.T) {
+	table := &Table{}
 	for i := range 20 {
-		table.row("kill").add(&chaosRow{rounds: 1, talks: 2, takeovers: []time.Duration{time.Duration(i+1) * time.Millisecond}})
+		table.Row("kill").Add(&Row{Rounds: 1, Talks: 2, Takeovers: []time.Duration{time.Duration(i+1) * time.Millisecond}})
 	}
-	if !table.total().well() {
+	if !table.total().Well() {
 		t.Error("nothing was wrong")
 	}
-	table.row("cut").add(&chaosRow{rounds: 1, bad: 1})
-	if table.total().well() {
+	table.Row("cut").Add(&Row{Rounds: 1, Bad: 1})
+	if table.total().Well() {
 		t.Error("a bad follower is nothing")
 	}
 	var b strings.Builder
-	if err := table.write(&b); err != nil {
+	if err := table.Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != 4 || !strings.Contains(lines[1], "10/19/20 (20)") || !strings.HasPrefix(lines[3], "in all  21 ") {
 		t.Errorf("%s", b.String())
-	}
-}
-
-func TestChaosUsage(t *testing.T) {
-	for _, tt := range []struct {
-		args []string
-		says string
-	}{
-		{nil, "--url"},
-		{[]string{"--url", "ftp://x"}, "not the URL of a server"},
-		{[]string{"--url", "http://x", "--rounds", "0"}, "at least 1"},
-		{[]string{"--url", "http://x", "--restart", "true"}, "more --restart than --kill"},
-		{[]string{"--url", "http://x", "more"}, "flags only"},
-	} {
-		r := program(t, nil, "", append([]string{"chaos"}, tt.args...)...)
-		if r.code != exitUsage || !strings.Contains(r.errOut, tt.says) {
-			t.Errorf("%q: exit %d, %s", tt.args, r.code, r.errOut)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package chaos
 
 import (
 	"context"
@@ -16,59 +16,60 @@ import (
 	"parley/llm"
 )
 
-// A chaosTalk is one conversation with all who follow it. Its methods may be
+// A Talk is one conversation with all who follow it. Its methods may be
 // called concurrently.
-type chaosTalk struct {
-	person    *chaosPerson
-	conv      string // set by the first question
-	followers []*chaosFollower
+type Talk struct {
+	Person    *Person
+	Conv      string // set by the first question
+	Followers []*Follower
 
-	mu    sync.Mutex // guards all below
-	asked []*chaosAsked
+	mu    sync.Mutex      // guards all below
+	Asked []*Asked        // in their order; to be read when nobody asks
 	stops []time.Duration // from a cancel to the end that everybody sees
 }
 
-// ask puts the next question.
-func (t *chaosTalk) ask(ctx context.Context, text string) (*chaosAsked, error) {
-	q, err := t.person.ask(ctx, t.conv, text)
+// Ask puts the next question.
+func (t *Talk) Ask(ctx context.Context, text string) (*Asked, error) {
+	q, err := t.Person.Ask(ctx, t.Conv, text)
 	if err == nil {
-		t.remember(q)
+		t.Remember(q)
 	}
 	return q, err
 }
 
-// askTwice puts a question through two doors at once: it must be one.
-func (t *chaosTalk) askTwice(ctx context.Context, text string) (*chaosAsked, error) {
-	q, other, err := t.person.twice(ctx, t.conv, text)
+// AskTwice puts a question through two doors at once: it must be one.
+func (t *Talk) AskTwice(ctx context.Context, text string) (*Asked, error) {
+	q, other, err := t.Person.twice(ctx, t.Conv, text)
 	if err != nil {
 		return nil, err
 	}
-	t.remember(q)
+	t.Remember(q)
 	if q.Run != other.Run || q.MessageID != other.MessageID || q.Conv != other.Conv {
 		return nil, fmt.Errorf("said twice under one client id it became the runs %s and %s", q.Run, other.Run)
 	}
 	return q, nil
 }
 
-func (t *chaosTalk) remember(q *chaosAsked) {
+// Remember has a question expected in the conversation.
+func (t *Talk) Remember(q *Asked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.asked = append(t.asked, q)
-	t.conv = q.Conv
+	t.Asked = append(t.Asked, q)
+	t.Conv = q.Conv
 }
 
-// stopAnswer cancels, and measures how long it takes until a follower sees
+// StopAnswer cancels, and measures how long it takes until a follower sees
 // the end.
-func (t *chaosTalk) stopAnswer(ctx context.Context, q *chaosAsked) error {
+func (t *Talk) StopAnswer(ctx context.Context, q *Asked) error {
 	t.mu.Lock()
 	q.Stopped = true
 	t.mu.Unlock()
-	late, since := t.seenEnded(q.Run), time.Now()
-	if err := t.person.cancel(ctx, q); err != nil {
+	late, since := t.SeenEnded(q.Run), time.Now()
+	if err := t.Person.cancel(ctx, q); err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
-	for !t.seenEnded(q.Run) {
-		if !chaosPause(ctx, 2*time.Millisecond) {
+	for !t.SeenEnded(q.Run) {
+		if !Pause(ctx, 2*time.Millisecond) {
 			return ctx.Err()
 		}
 		if time.Since(since) > client.SilenceActive {
@@ -83,9 +84,9 @@ func (t *chaosTalk) stopAnswer(ctx context.Context, q *chaosAsked) error {
 	return nil
 }
 
-// seenEnded reports whether any follower has seen the end of a run.
-func (t *chaosTalk) seenEnded(run string) bool {
-	return slices.ContainsFunc(t.followers, func(f *chaosFollower) bool {
+// SeenEnded reports whether any follower has seen the end of a run.
+func (t *Talk) SeenEnded(run string) bool {
+	return slices.ContainsFunc(t.Followers, func(f *Follower) bool {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return runEnded(f.state.Messages, run)
@@ -98,10 +99,10 @@ func runEnded(ms []llm.Message, run string) bool {
 	})
 }
 
-// answerAnew regenerates the last answer. A refusal because somebody else was
+// AnswerAnew regenerates the last answer. A refusal because somebody else was
 // quicker, or a question waits, is none of ours.
-func (t *chaosTalk) answerAnew(ctx context.Context, q *chaosAsked) error {
-	run, err := t.person.again(ctx, q)
+func (t *Talk) AnswerAnew(ctx context.Context, q *Asked) error {
+	run, err := t.Person.again(ctx, q)
 	var p *client.Problem
 	if errors.As(err, &p) && p.Status == 409 {
 		return nil
@@ -115,10 +116,10 @@ func (t *chaosTalk) answerAnew(ctx context.Context, q *chaosAsked) error {
 	return nil
 }
 
-// takenOver returns how long after a fault somebody first heard of a new
+// TakenOver returns how long after a fault somebody first heard of a new
 // writer.
-func (t *chaosTalk) takenOver(fault time.Time) (first time.Duration, ok bool) {
-	for _, f := range t.followers {
+func (t *Talk) TakenOver(fault time.Time) (first time.Duration, ok bool) {
+	for _, f := range t.Followers {
 		at, heard := f.takenOver(fault)
 		if heard && (!ok || at.Sub(fault) < first) {
 			first, ok = at.Sub(fault), true
@@ -127,59 +128,60 @@ func (t *chaosTalk) takenOver(fault time.Time) (first time.Duration, ok bool) {
 	return first, ok
 }
 
-// A chaosVerdict is what was found when everything had come to rest.
-type chaosVerdict struct {
-	lost, doubled int // questions
-	badFollowers  int
-	wrong         []string
+// A Verdict is what was found when everything had come to rest.
+type Verdict struct {
+	Lost, Doubled int // questions
+	BadFollowers  int
+	Wrong         []string
 }
 
-func (v *chaosVerdict) add(format string, args ...any) {
-	v.wrong = append(v.wrong, fmt.Sprintf(format, args...))
+// Add says one more thing that is wrong.
+func (v *Verdict) Add(format string, args ...any) {
+	v.Wrong = append(v.Wrong, fmt.Sprintf(format, args...))
 }
 
-// An expectation says what is wrong with how a question was answered: its
+// An Expectation says what is wrong with how a question was answered: its
 // run's record, and all that the assistant has said in it.
-type expectation func(q *chaosAsked, rec chat.RunRecord, said string) error
+type Expectation func(q *Asked, rec chat.RunRecord, said string) error
 
-// settle waits until every question is answered and every follower shows what
+// Settle waits until every question is answered and every follower shows what
 // the store has, for as long as ctx lets it, and says what is wrong then.
-func (t *chaosTalk) settle(ctx context.Context, expect expectation) (v chaosVerdict) {
+func (t *Talk) Settle(ctx context.Context, expect Expectation) (v Verdict) {
 	look := context.WithoutCancel(ctx)
 	for {
 		limit, cancel := context.WithTimeout(look, client.SilenceActive)
 		v = t.examine(limit, expect)
 		cancel()
-		if len(v.wrong) == 0 || !chaosPause(ctx, 100*time.Millisecond) {
+		if len(v.Wrong) == 0 || !Pause(ctx, 100*time.Millisecond) {
 			return v
 		}
 	}
 }
 
-func (t *chaosTalk) examine(ctx context.Context, expect expectation) (v chaosVerdict) {
-	stored, err := t.person.messages(ctx, t.conv)
+func (t *Talk) examine(ctx context.Context, expect Expectation) (v Verdict) {
+	stored, err := t.Person.Messages(ctx, t.Conv)
 	if err != nil {
-		v.add("conversation %s cannot be read: %v", t.conv, err)
+		v.Add("conversation %s cannot be read: %v", t.Conv, err)
 		return v
 	}
 	t.mu.Lock()
-	asked := slices.Clone(t.asked)
+	asked := slices.Clone(t.Asked)
 	t.mu.Unlock()
 	t.examineQuestions(stored, asked, &v)
 	for _, q := range asked {
 		t.examineAnswer(ctx, stored, q, expect, &v)
 	}
-	for _, f := range t.followers {
+	for _, f := range t.Followers {
 		if err := f.agrees(stored); err != nil {
-			v.badFollowers++
-			v.add("%s of %s: %v", f.name, t.conv, err)
+			v.BadFollowers++
+			v.Add("%s of %s: %v", f.Name, t.Conv, err)
 		}
 	}
 	return v
 }
 
 // examineQuestions sees that each is stored once, in its order.
-func (t *chaosTalk) examineQuestions(stored []llm.Message, asked []*chaosAsked, v *chaosVerdict) {
+func (t *Talk) examineQuestions(stored []llm.Message, asked []*Asked, v *Verdict) {
 	var got, want []string
 	count := map[string]int{}
 	for _, m := range stored {
@@ -192,47 +194,47 @@ func (t *chaosTalk) examineQuestions(stored []llm.Message, asked []*chaosAsked, 
 		want = append(want, q.MessageID)
 		switch n := count[q.Text]; {
 		case n == 0:
-			v.lost++
+			v.Lost++
 		case n > 1:
-			v.doubled++
+			v.Doubled++
 		}
 	}
 	if !slices.Equal(got, want) {
-		v.add("%s has the questions %v, acknowledged were %v", t.conv, got, want)
+		v.Add("%s has the questions %v, acknowledged were %v", t.Conv, got, want)
 	}
 }
 
 // examineAnswer sees that a question has one answer, and the right one.
-func (t *chaosTalk) examineAnswer(ctx context.Context, stored []llm.Message, q *chaosAsked, expect expectation, v *chaosVerdict) {
-	rec, err := t.person.run(ctx, q.Run)
+func (t *Talk) examineAnswer(ctx context.Context, stored []llm.Message, q *Asked, expect Expectation, v *Verdict) {
+	rec, err := t.Person.Run(ctx, q.Run)
 	if err != nil {
-		v.lost++
-		v.add("run %s of %q: %v", q.Run, q.Text, err)
+		v.Lost++
+		v.Add("run %s of %q: %v", q.Run, q.Text, err)
 		return
 	}
 	if !rec.Status.Ended() {
-		v.lost++
-		v.add("run %s of %q has not ended: %s, attempt %d", q.Run, q.Text, rec.Status, rec.Try)
+		v.Lost++
+		v.Add("run %s of %q has not ended: %s, attempt %d", q.Run, q.Text, rec.Status, rec.Try)
 		return
 	}
 	said, runs := answerOf(stored, q)
 	if len(runs) > 1 {
-		v.doubled++
-		v.add("%q is answered by the runs %v", q.Text, runs)
+		v.Doubled++
+		v.Add("%q is answered by the runs %v", q.Text, runs)
 	}
 	if len(runs) == 0 || runs[0] != q.Run {
-		v.lost++
-		v.add("%q is not answered by run %s, which is %s, but by %v", q.Text, q.Run, rec.Status, runs)
+		v.Lost++
+		v.Add("%q is not answered by run %s, which is %s, but by %v", q.Text, q.Run, rec.Status, runs)
 		return
 	}
 	if err := expect(q, rec, said); err != nil {
-		v.add("run %s of %q, %s, attempt %d: %v", q.Run, q.Text, rec.Status, rec.Try, err)
+		v.Add("run %s of %q, %s, attempt %d: %v", q.Run, q.Text, rec.Status, rec.Try, err)
 	}
 }
 
 // answerOf returns what the assistant says behind a question, and in which
 // runs.
-func answerOf(stored []llm.Message, q *chaosAsked) (said string, runs []string) {
+func answerOf(stored []llm.Message, q *Asked) (said string, runs []string) {
 	behind := false
 	for _, m := range stored {
 		if m.Role == llm.User {
@@ -253,7 +255,7 @@ func answerOf(stored []llm.Message, q *chaosAsked) (said string, runs []string) 
 }
 
 // endedWell expects whole answers, but for those that were stopped.
-func endedWell(q *chaosAsked, rec chat.RunRecord, _ string) error {
+func endedWell(q *Asked, rec chat.RunRecord, _ string) error {
 	if rec.Status == chat.RunDone || rec.Status == chat.RunCancelled && q.Stopped {
 		return nil
 	}
@@ -262,7 +264,7 @@ func endedWell(q *chaosAsked, rec chat.RunRecord, _ string) error {
 
 // agrees says how what the follower shows differs from what the store has.
 // One that joined late has the latest messages alone.
-func (f *chaosFollower) agrees(stored []llm.Message) error {
+func (f *Follower) agrees(stored []llm.Message) error {
 	st, wrong := f.shows()
 	if wrong != nil {
 		return wrong
@@ -273,7 +275,7 @@ func (f *chaosFollower) agrees(stored []llm.Message) error {
 	if len(st.Queued) > 0 || len(st.Open) > 0 || st.Active() {
 		return fmt.Errorf("still shows %d waiting, %d being written", len(st.Queued), len(st.Open))
 	}
-	shown, kept := chaosEssence(st.Messages), chaosEssence(stored[len(stored)-len(st.Messages):])
+	shown, kept := essence(st.Messages), essence(stored[len(stored)-len(st.Messages):])
 	for i := range shown {
 		if shown[i] != kept[i] {
 			return fmt.Errorf("shows %s where the store has %s", plain.Cut(shown[i], 600), plain.Cut(kept[i], 600))
@@ -282,10 +284,10 @@ func (f *chaosFollower) agrees(stored []llm.Message) error {
 	return nil
 }
 
-// chaosEssence is what people see of messages, one text each. Results of calls
+// essence is what people see of messages, one text each. Results of calls
 // that were made at the same time stand in the order in which they came, or
 // in that of the calls; neither is wrong.
-func chaosEssence(ms []llm.Message) []string {
+func essence(ms []llm.Message) []string {
 	ms = slices.Clone(ms)
 	for i := range ms {
 		for j := i; j > 0 && ms[j].Role == llm.ToolRole && ms[j-1].Role == llm.ToolRole && ms[j].ToolCallID < ms[j-1].ToolCallID; j-- {
@@ -307,36 +309,36 @@ func chaosEssence(ms []llm.Message) []string {
 	return out
 }
 
-// tell says what everybody went through.
-func (t *chaosTalk) tell() string {
+// Tell says what everybody went through.
+func (t *Talk) Tell() string {
 	var b strings.Builder
 	t.mu.Lock()
-	for _, q := range t.asked {
+	for _, q := range t.Asked {
 		fmt.Fprintf(&b, "asked %+v\n", *q)
 	}
 	t.mu.Unlock()
-	for _, f := range t.followers {
-		b.WriteString(f.tell())
+	for _, f := range t.Followers {
+		b.WriteString(f.Tell())
 	}
 	return b.String()
 }
 
-// follow begins to follow the conversation.
-func (t *chaosTalk) follow(f *chaosFollower) {
-	f.conv, f.dice = t.conv, t.person.dice
-	if f.doors == nil {
-		f.doors = t.person.doors
+// Follow begins to follow the conversation.
+func (t *Talk) Follow(f *Follower) {
+	f.conv, f.dice = t.Conv, t.Person.Dice
+	if f.Doors == nil {
+		f.Doors = t.Person.Doors
 	}
-	t.followers = append(t.followers, f)
+	t.Followers = append(t.Followers, f)
 	f.start()
 }
 
-// end stops all followers.
-func (t *chaosTalk) end() {
-	for _, f := range t.followers {
+// End stops all followers.
+func (t *Talk) End() {
+	for _, f := range t.Followers {
 		f.cancel()
 	}
-	for _, f := range t.followers {
+	for _, f := range t.Followers {
 		f.stop()
 	}
 }
