@@ -19,8 +19,8 @@ const docsUsage = `Usage: parley docs add FILE|FOLDER…   take documents in; th
        parley docs rm ID…             remove them
        parley docs search QUERY       show the passages that a question finds
 
-Manages the documents that answers can cite. Of a folder, the text, Markdown and HTML files are
-taken in, each under its path within that folder.`
+Manages the documents that answers can cite. Of a folder, the text, Markdown, HTML and PDF files
+are taken in, each under its path within that folder.`
 
 // docsCommand manages documents over REST.
 func (a *app) docsCommand(ctx context.Context, args []string) error {

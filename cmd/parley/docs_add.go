@@ -120,6 +120,7 @@ func mediaTypes() map[string]string {
 		".md": "text/markdown", ".markdown": "text/markdown", ".mdx": "text/markdown",
 		".html": "text/html", ".htm": "text/html", ".xhtml": "text/html",
 		".txt": "text/plain", ".text": "text/plain", ".rst": "text/plain", ".adoc": "text/plain", ".org": "text/plain",
+		".pdf": "application/pdf",
 	}
 }
 
@@ -150,7 +151,7 @@ func findUploads(paths []string) ([]upload, error) {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("%s: the folder has no text, Markdown or HTML file", p)
+			return nil, fmt.Errorf("%s: the folder has no text, Markdown, HTML or PDF file", p)
 		}
 		files = append(files, found...)
 	}

@@ -59,7 +59,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 
-	documents, err := rag.New(db.Documents(), rag.Options{MaxBytes: s.MaxDocument})
+	documents, err := rag.New(db.Documents(), documentsOf(s))
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 	runner := run.New(queue, chat.NewInbox(redis), db, db, who, registry, log, run.Options{
 		Answers: s.Answers, Gather: s.Gather, MaxRun: s.MaxRun, Approval: s.ApprovalTime, PerPerson: cmp.Or(s.PerPerson, -1), PerTenant: s.PerTenant,
-		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s), PDFs: pdfs(),
+		Offered: cmp.Or(s.ToolsOffered, -1), Unbounded: gateway.IsAdmin, Seats: shared, Short: mem.Short, Files: files, Shown: shownOf(s), PDFs: pdfs(pdf.Limits{}),
 		Pins: db, PinsMost: s.Pins, Live: book, Budgets: budgetsOf(s, db, redis),
 		Tending: tending,
 	})
@@ -235,10 +235,10 @@ func systemPrompt(s settings) string {
 var _ run.Toolbox = (*tools.Registry)(nil)
 
 // pdfs returns what reads PDFs, nil if this program cannot be found.
-func pdfs() run.PDFs {
+func pdfs(l pdf.Limits) run.PDFs {
 	self, err := os.Executable()
 	if err != nil {
 		return nil
 	}
-	return pdf.New(pdf.Options{Command: []string{self, pdfChild}})
+	return pdf.New(pdf.Options{Command: []string{self, pdfChild}, Limits: l})
 }

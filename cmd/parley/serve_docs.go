@@ -11,6 +11,7 @@ import (
 	"log/slog"
 
 	"parley/gateway/store"
+	"parley/tools/pdf"
 	"parley/tools/rag"
 )
 
@@ -19,6 +20,18 @@ import (
 //
 //go:embed own/*.md
 var own embed.FS
+
+// A PDF that is searched may say more than one that a model is shown.
+const (
+	documentWords = 8 << 20    // bytes
+	documentSteps = 40_000_000 // drawing operators and glyphs
+)
+
+func documentsOf(s settings) rag.Options {
+	return rag.Options{MaxBytes: s.MaxDocument, PDFs: pdfs(pdf.Limits{
+		Bytes: s.MaxDocument, Pages: s.DocumentPages, Text: documentWords, Steps: documentSteps, Time: s.DocumentTime,
+	})}
+}
 
 // addOwnDocuments adds Parley's documents once for each version of them, so
 // that an operator who deletes one is not given it again.

@@ -70,6 +70,8 @@ type settings struct {
 	MessagesPerAddress      int
 	Queued                  int
 	MaxDocument             int // bytes
+	DocumentPages           int // of a PDF
+	DocumentTime            time.Duration
 	ToolCache               int // bytes; 0 for none
 	ToolCacheEntry          int // bytes
 	MaxOpenAPI              int // bytes

@@ -184,6 +184,8 @@ func limitRows() []setting {
 		number("messages-per-address", "n", "300", "Messages of all guests of one address a minute.", 1, 1_000_000, func(s *settings) *int { return &s.MessagesPerAddress }),
 		number("queued", "n", "16", "Questions of a conversation that may wait for an answer.", 1, 1000, func(s *settings) *int { return &s.Queued }),
 		number("max-document", "bytes", "16777216", "Largest document that is taken in.", 1024, 1<<30, func(s *settings) *int { return &s.MaxDocument }),
+		number("document-pages", "n", "2000", "Pages that a PDF may have that is taken in as a document.", 1, 100_000, func(s *settings) *int { return &s.DocumentPages }),
+		period("document-time", "30s", "Longest that reading a PDF may take that is taken in as a document.", "1s", "10m", func(s *settings) *duration { return &s.DocumentTime }),
 		number("max-openapi", "bytes", "16777216", "Largest OpenAPI document that tools are imported from.", 1024, 1<<30, func(s *settings) *int { return &s.MaxOpenAPI }),
 		number("tool-cache", "bytes", "67108864", "Answers of tools that are kept in Redis, all together; 0 keeps none.", 0, 1<<40, func(s *settings) *int { return &s.ToolCache }),
 		number("tool-cache-entry", "bytes", "262144", "Largest answer of a tool that is kept.", 1024, 4<<20, func(s *settings) *int { return &s.ToolCacheEntry }),

@@ -32,6 +32,7 @@ type GatewayOptions struct {
 	PublicURL      string
 	Files          gateway.FileOptions
 	Short          func() bool // there is no memory for more; nil: never
+	PDFs           rag.PDFs    // for documents; nil: they may not be PDFs
 }
 
 // A Gateway is a replica's front door, open on a [Network].
@@ -50,7 +51,7 @@ type Gateway struct {
 // Gateway opens the replica's front door at a host of the network: the
 // replica's name up to its first hyphen. [Gateway.Stop] closes it.
 func (r *Replica) Gateway(n *Network, o GatewayOptions) *Gateway {
-	documents, err := rag.New(r.Store.Documents(), rag.Options{MaxBytes: o.Limits.Document})
+	documents, err := rag.New(r.Store.Documents(), rag.Options{MaxBytes: o.Limits.Document, PDFs: o.PDFs})
 	if err != nil {
 		r.cluster.TB.Fatal(err)
 	}

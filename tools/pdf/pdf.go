@@ -35,8 +35,9 @@ type Limits struct {
 
 // Words are what a PDF says.
 type Words struct {
-	Text string `json:"text"`
-	Cut  bool   `json:"cut,omitempty"` // there is more, as the last line says
+	Text  string `json:"text"`
+	Pages []int  `json:"pages"`         // where in Text each page that was read begins, with its line "[page 3]"
+	Cut   bool   `json:"cut,omitempty"` // there is more, as the last line says
 }
 
 func (l Limits) withDefaults() Limits {
@@ -68,7 +69,9 @@ func Text(ctx context.Context, data []byte, l Limits) (Words, error) {
 		return Words{}, err
 	}
 	pages, words := pagesOf(r), false
+	var starts []int
 	for n := 1; n <= min(pages, l.Pages) && !w.full(); n++ {
+		starts = append(starts, w.out.Len())
 		fmt.Fprintf(&w.out, "[page %d]\n", n)
 		before := w.out.Len()
 		w.page(r, n)
@@ -81,14 +84,35 @@ func Text(ctx context.Context, data []byte, l Limits) (Words, error) {
 	if !words {
 		return Words{}, ErrNoText
 	}
-	text, cut := norm.NFKC.String(w.out.String()), w.full() || pages > l.Pages
-	if len(text) > l.Text { // as long forms of letters make it
-		text, cut = strings.ToValidUTF8(text[:l.Text], ""), true
+	all, cut := tidy(w.out.String(), starts, l.Text)
+	if all.Cut = cut || w.full() || pages > l.Pages; all.Cut {
+		all.Text += fmt.Sprintf("\n[cut: there is more in its %d pages]\n", pages)
 	}
-	if cut {
-		text += fmt.Sprintf("\n[cut: there is more in its %d pages]\n", pages)
+	return all, nil
+}
+
+// tidy writes each page with the usual forms of its letters, of which some
+// are longer: cut tells that it became more than most bytes.
+func tidy(text string, starts []int, most int) (w Words, cut bool) {
+	var b strings.Builder
+	for i, start := range starts {
+		end := len(text)
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		page := norm.NFKC.String(strings.ToValidUTF8(text[start:end], ""))
+		room := most - b.Len()
+		if cut = len(page) > room; cut {
+			page = strings.ToValidUTF8(page[:room], "")
+		}
+		w.Pages = append(w.Pages, b.Len())
+		b.WriteString(page)
+		if cut {
+			break
+		}
 	}
-	return Words{text, cut}, nil
+	w.Text = b.String()
+	return w, cut
 }
 
 func open(data []byte) (r *pdf.Reader, err error) {

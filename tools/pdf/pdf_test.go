@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,14 @@ func TestWordsStandOnTheirPages(t *testing.T) {
 	}
 	if !strings.Contains(second, "the password is swordfish.") {
 		t.Errorf("page 2 is %q", second)
+	}
+	var lines []string
+	for _, at := range text.Pages {
+		line, _, _ := strings.Cut(text.Text[at:], "\n")
+		lines = append(lines, line)
+	}
+	if !slices.Equal(lines, []string{"[page 1]", "[page 2]"}) {
+		t.Errorf("pages begin with %q", lines)
 	}
 }
 

@@ -3,6 +3,7 @@ package rag
 import (
 	"bytes"
 	"context"
+	"iter"
 	"mime"
 	"net/http"
 	"path"
@@ -19,17 +20,33 @@ const (
 	plainText = "text/plain"
 	markdown  = "text/markdown"
 	htmlText  = "text/html"
+	pdfFile   = "application/pdf"
 )
 
-// read makes a document of an upload: everything but its ID and Edition.
-func (s *Service) read(ctx context.Context, up Upload) (Document, error) {
+// read makes a document of an upload, everything but its ID and Edition, and
+// says what its sections are.
+func (s *Service) read(ctx context.Context, up Upload) (Document, iter.Seq[section], error) {
 	if err := s.admit(up); err != nil {
-		return Document{}, err
+		return Document{}, nil, err
 	}
 	kind, err := mediaType(up)
 	if err != nil {
-		return Document{}, err
+		return Document{}, nil, err
 	}
+	if kind == pdfFile {
+		return s.readPDF(ctx, up)
+	}
+	doc, err := readText(ctx, up, kind)
+	if err != nil {
+		return Document{}, nil, err
+	}
+	if doc.MediaType == markdown {
+		return doc, markdownSections(doc.Text), nil
+	}
+	return doc, plainSections(doc.Text), nil
+}
+
+func readText(ctx context.Context, up Upload, kind string) (Document, error) {
 	text, err := decode(up)
 	if err != nil {
 		return Document{}, err
@@ -49,11 +66,14 @@ func (s *Service) read(ctx context.Context, up Upload) (Document, error) {
 		doc.Title = markdownTitle(doc.Text)
 	}
 	if doc.Title == "" {
-		doc.Title = shorten(strings.TrimSuffix(up.Name, path.Ext(up.Name)))
+		doc.Title = fileTitle(up.Name)
 	}
 	doc.Runes = utf8.RuneCountInString(doc.Text)
 	return doc, nil
 }
+
+// fileTitle is the title of what has none but its file's name.
+func fileTitle(name string) string { return shorten(strings.TrimSuffix(name, path.Ext(name))) }
 
 func (s *Service) admit(up Upload) error {
 	switch n := len(up.Data); {
@@ -73,8 +93,11 @@ func (s *Service) admit(up Upload) error {
 // more than what it is called.
 func mediaType(up Upload) (string, error) {
 	found, _, _ := mime.ParseMediaType(http.DetectContentType(up.Data))
+	if found == pdfFile {
+		return found, nil
+	}
 	if !strings.HasPrefix(found, "text/") && found != "application/octet-stream" { // which may be text with a stray control character
-		return "", refuse(up.Name, NotText, "it is %s; convert it to text, Markdown or HTML and add that", found)
+		return "", refuse(up.Name, NotText, "it is %s; convert it to text, Markdown, HTML or PDF and add that", found)
 	}
 	given, _, _ := mime.ParseMediaType(up.MediaType)
 	switch given {
@@ -84,10 +107,12 @@ func mediaType(up Upload) (string, error) {
 		return markdown, nil
 	case "application/xhtml+xml":
 		return htmlText, nil
+	case pdfFile:
+		return "", refuse(up.Name, NotText, "it is no PDF; save it as one again, or give its own media type")
 	case "", "application/octet-stream":
 		return byName(up.Name, found), nil
 	}
-	return "", refuse(up.Name, NotText, "media type %q is not read; use %s, %s or %s", given, plainText, markdown, htmlText)
+	return "", refuse(up.Name, NotText, "media type %q is not read; use %s, %s, %s or %s", given, plainText, markdown, htmlText, pdfFile)
 }
 
 func byName(name, found string) string {
@@ -116,7 +141,7 @@ func decode(up Upload) (string, error) {
 		data = u
 	}
 	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return "", refuse(up.Name, NotText, "it is binary (a zero byte at %d); convert it to text, Markdown or HTML and add that", i)
+		return "", refuse(up.Name, NotText, "it is binary (a zero byte at %d); convert it to text, Markdown, HTML or PDF and add that", i)
 	}
 	if !utf8.Valid(data) {
 		return "", refuse(up.Name, NotText, "it is not valid UTF-8 (byte %d); save it as UTF-8", invalidAt(data))

@@ -41,7 +41,7 @@ func TestRead(t *testing.T) {
 		{"HTML is known by its looks", Upload{Name: "page", Data: []byte("<html><p>hello")}, "page", markdown, "hello"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			doc, err := reader(t).read(t.Context(), c.up)
+			doc, _, err := reader(t).read(t.Context(), c.up)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,15 +69,16 @@ func TestReadRefuses(t *testing.T) {
 		{"white space", Upload{Name: "a.txt", Data: []byte(" \n\t ")}, NoText, "no text"},
 		{"a page without text", Upload{Name: "a.html", Data: []byte("<html><script>app()</script><div id=root></div>")}, NoText, "add its text"},
 		{"too large", Upload{Name: "a.txt", Data: make([]byte, 1<<20+1)}, TooLarge, "split"},
-		{"PDF", Upload{Name: "a.txt", MediaType: plainText, Data: []byte("%PDF-1.7 text")}, NotText, "application/pdf; convert"},
+		{"PDF", Upload{Name: "a.txt", MediaType: plainText, Data: []byte("%PDF-1.7 text")}, NotText, "PDFs are not read here; convert"},
 		{"zip", Upload{Name: "a.docx", Data: []byte("PK\x03\x04 something")}, NotText, "application/zip; convert"},
 		{"a zero byte", Upload{Name: "a.txt", Data: []byte(strings.Repeat("text ", 200) + "\x00")}, NotText, "zero byte at 1000"},
 		{"Latin-1", Upload{Name: "a.txt", Data: []byte("caf\xe9 au lait")}, NotText, "byte 3); save it as UTF-8"},
+		{"no PDF", Upload{Name: "a.pdf", MediaType: pdfFile, Data: []byte("text")}, NotText, "it is no PDF"},
 		{"another media type", Upload{Name: "a.json", MediaType: "application/json", Data: []byte("{}")}, NotText, `"application/json" is not read; use text/plain`},
 		{"deep HTML", Upload{Name: "a.html", Data: []byte(strings.Repeat("<div>", 2000) + "x")}, NotText, "cannot be read as HTML"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := reader(t).read(t.Context(), c.up)
+			_, _, err := reader(t).read(t.Context(), c.up)
 			var e *UploadError
 			if !errors.As(err, &e) || e.Kind != c.kind || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want kind %s that says %q", err, c.kind, c.says)
@@ -89,7 +90,8 @@ func TestReadRefuses(t *testing.T) {
 func TestTooManyChunks(t *testing.T) {
 	s := reader(t)
 	s.o.MaxChunks = 10
-	_, err := s.pieces(Document{Name: "a.md", MediaType: markdown, Text: strings.Repeat("# a\nb\n", 11)})
+	text := strings.Repeat("# a\nb\n", 11)
+	_, err := s.pieces(Document{Name: "a.md", Text: text}, markdownSections(text))
 	var e *UploadError
 	if !errors.As(err, &e) || e.Kind != TooLarge {
 		t.Errorf("got %v, want an upload error of kind %s", err, TooLarge)
@@ -113,7 +115,7 @@ func FuzzRead(f *testing.F) {
 		if page {
 			up.MediaType = htmlText
 		}
-		doc, err := s.read(t.Context(), up)
+		doc, sections, err := s.read(t.Context(), up)
 		if err != nil {
 			var e *UploadError
 			if !errors.As(err, &e) {
@@ -124,7 +126,7 @@ func FuzzRead(f *testing.F) {
 		if !utf8.ValidString(doc.Text) || strings.Contains(doc.Text, "\x00") || doc.Title != clean(doc.Title) || doc.Title == "" {
 			t.Fatalf("got title %q and text %q", doc.Title, doc.Text)
 		}
-		pieces, err := s.pieces(doc)
+		pieces, err := s.pieces(doc, sections)
 		if err != nil || len(pieces) == 0 {
 			t.Fatalf("got %d chunks, error %v of %q", len(pieces), err, doc.Text)
 		}

@@ -23,9 +23,9 @@ import (
 // An Upload is a document to be taken in.
 type Upload struct {
 	Name      string // of the file, e.g. "guide.md"; adding the same name again replaces the document
-	MediaType string // text/plain, text/markdown or text/html; "": told from name and data
+	MediaType string // text/plain, text/markdown, text/html or application/pdf; "": told from name and data
 	Source    string // where it comes from, e.g. its URL; may be empty
-	Data      []byte // UTF-8, or UTF-16 with a byte order mark
+	Data      []byte // a PDF, or text in UTF-8, or in UTF-16 with a byte order mark
 }
 
 // A Document is a text that can be searched.
@@ -33,7 +33,7 @@ type Document struct {
 	ID        string    `json:"id"` // stays when the document is replaced; the part of a ref before the colon
 	Name      string    `json:"name"`
 	Title     string    `json:"title"`
-	MediaType string    `json:"mediaType"` // of Text: text/markdown if HTML was added
+	MediaType string    `json:"mediaType"` // of Text: text/markdown if HTML was added, text/plain if a PDF was
 	Source    string    `json:"source,omitempty"`
 	Edition   int64     `json:"edition"` // a new number each time the document is replaced
 	Runes     int       `json:"runes"`   // length of Text in Unicode code points
@@ -69,9 +69,12 @@ type Kind string
 // The kinds of an [UploadError].
 const (
 	BadName  Kind = "bad_name"  // the name is missing or too long
-	TooLarge Kind = "too_large" // more bytes or chunks than [Options] allow
+	TooLarge Kind = "too_large" // more bytes, pages or chunks than are allowed
+	TooSlow  Kind = "too_slow"  // reading it takes longer than is allowed
 	NotText  Kind = "not_text"  // binary, or in an encoding that is not read
 	NoText   Kind = "no_text"   // nothing to read in it
+	Locked   Kind = "encrypted" // nothing to read without a password
+	Damaged  Kind = "damaged"   // it cannot be made out
 )
 
 // An UploadError is an upload's own fault; its message says what to do.

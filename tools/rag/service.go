@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +34,8 @@ type Options struct {
 	MergeFactor    int // segments of like size that are merged into one, 0: 8
 	MaxMergeChunks int // a segment larger than this is merged no more, 0: 32,768
 
-	Now func() time.Time // nil: time.Now
+	PDFs PDFs             // nil: PDFs are refused
+	Now  func() time.Time // nil: time.Now
 }
 
 func (o *Options) fill() {
@@ -142,11 +144,11 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 // Add takes a document in, or replaces the one of the same name, and returns
 // it without its text. What is wrong with the upload is an [UploadError].
 func (s *Service) Add(ctx context.Context, up Upload) (Document, error) {
-	doc, err := s.read(ctx, up)
+	doc, sections, err := s.read(ctx, up)
 	if err != nil {
 		return Document{}, err
 	}
-	pieces, err := s.pieces(doc)
+	pieces, err := s.pieces(doc, sections)
 	if err != nil {
 		return Document{}, err
 	}
@@ -182,11 +184,7 @@ func (s *Service) change(ctx context.Context, do func() error) error {
 	return err
 }
 
-func (s *Service) pieces(doc Document) ([]piece, error) {
-	sections := plainSections(doc.Text)
-	if doc.MediaType == markdown {
-		sections = markdownSections(doc.Text)
-	}
+func (s *Service) pieces(doc Document, sections iter.Seq[section]) ([]piece, error) {
 	pieces := cut(doc.Text, sections, s.o.ChunkSize, s.o.MaxChunks)
 	if len(pieces) > s.o.MaxChunks {
 		return nil, refuse(doc.Name, TooLarge, "it has more than the %d passages allowed; split the document", s.o.MaxChunks)
