@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -150,6 +151,7 @@ func TestInvalidToolsNameTheField(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	inBubble(t, nil, func(w *world) {
 		w.o.Limits.Document = 10_000
+		w.o.PDFs = here{}
 		g := w.gate()
 		admin, p := w.admin(g), w.guest(g)
 		var d rag.Document
@@ -184,6 +186,7 @@ func TestDocuments(t *testing.T) {
 			{"empty", "name=x.txt", nil, 422, "no_text"},
 			{"blank", "name=x.txt", []byte(" \n\n "), 422, "no_text"},
 			{"no name", "", []byte("text"), 422, "bad_name"},
+			{"a PDF that is damaged", "name=x.pdf", []byte("%PDF-1.7 x"), 422, "damaged"},
 			{"too large", "name=x.txt", bytes.Repeat([]byte("word "), 2001), 413, "too_long"},
 		} {
 			a := admin.do("POST", "/v1/documents?"+tt.query, tt.body)
@@ -198,6 +201,23 @@ func TestDocuments(t *testing.T) {
 		admin.do("DELETE", "/v1/documents/"+d.ID, nil).into(http.StatusNoContent, nil)
 		admin.do("DELETE", "/v1/documents/"+d.ID, nil).problem(http.StatusNotFound, "not_found", "")
 		p.get("/v1/documents/"+d.ID).problem(http.StatusNotFound, "not_found", "")
+	})
+}
+
+func TestAPDFIsFoundByItsPages(t *testing.T) {
+	inBubble(t, nil, func(w *world) {
+		w.o.PDFs = here{}
+		admin := w.admin(w.gate())
+		var d rag.Document
+		admin.do("POST", "/v1/documents?name=report.pdf", printed(w.T), "Content-Type", "application/pdf").into(http.StatusCreated, &d)
+		var found rag.Answer
+		admin.do("POST", "/v1/retrieval", object{"query": "swordfish"}).into(http.StatusOK, &found)
+		if len(found.Passages) != 1 || found.Passages[0].Document != d.ID || !slices.Equal(found.Passages[0].Headings, []string{"page 2"}) {
+			t.Errorf("found %+v", found)
+		}
+		for data, code := range map[string]string{strings.ReplaceAll(printed(w.T), "/Contents", "/Kontents"): "no_text", "no PDF": "not_text"} {
+			admin.do("POST", "/v1/documents?name=x.pdf", data, "Content-Type", "application/pdf").problem(http.StatusUnprocessableEntity, code, "")
+		}
 	})
 }
 
