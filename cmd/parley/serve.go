@@ -113,6 +113,9 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	h.below = append(h.below, func(ctx context.Context) error {
 		return files.Sweep(ctx, func(err error) { log.Warn("sweep files", "error", err) })
 	})
+	h.below = append(h.below, func(ctx context.Context) error {
+		return gateway.SweepUsage(ctx, db, s.UsageDays, func(err error) { log.Warn("sweep spending", "error", err) })
+	})
 	if ops != nil {
 		defer func() { _ = ops.Close() }()
 		h.below = append(h.below, func(ctx context.Context) error { return serveOps(ctx, ops, server, runner, model, log) })

@@ -81,6 +81,7 @@ type settings struct {
 	FilesPerPerson          int
 	FilesPerMessage         int
 	FileOrphans             time.Duration
+	UsageDays               int
 	MaxResultTokens         int
 	WaitMax                 time.Duration
 

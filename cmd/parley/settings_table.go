@@ -195,6 +195,7 @@ func limitRows() []setting {
 		number("files-per-person", "n", "1000", "Files of one person.", 1, 10_000_000, func(s *settings) *int { return &s.FilesPerPerson }),
 		number("files-per-message", "n", "10", "Files of one message.", 1, 100, func(s *settings) *int { return &s.FilesPerMessage }),
 		period("file-orphans", "24h", "How long an uploaded file is kept that no message has.", "1m", "8760h", func(s *settings) *duration { return &s.FileOrphans }),
+		number("usage-days", "n", "400", "Days for which it is kept what people have spent on each.", 2, 36_500, func(s *settings) *int { return &s.UsageDays }),
 		number("max-result-tokens", "n", "8000", "Tokens of a tool's result, about, where the tool does not say itself; longer ones are cut.", 100, 200_000, func(s *settings) *int { return &s.MaxResultTokens }),
 		period("wait-max", "120s", "Longest that a request may wait for an answer.", "1s", "1h", func(s *settings) *duration { return &s.WaitMax }),
 		number("feeds", "n", "32", "WebSocket feeds that may be registered.", 1, 1000, func(s *settings) *int { return &s.Feeds }),

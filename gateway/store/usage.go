@@ -136,6 +136,18 @@ func (db *DB) Usage(ctx context.Context, q chat.UsageQuery) ([]chat.UsageRow, er
 	return all, wrap("usage", err)
 }
 
+// SweepUsage forgets what was spent on days before one, most rows of it at a
+// time, and returns how many they were. What conversations have spent stays.
+func (db *DB) SweepUsage(ctx context.Context, before string, most int) (n int64, err error) {
+	res, err := db.exec(ctx, `
+		DELETE FROM usage_days WHERE (day, person, model) IN
+			(SELECT day, person, model FROM usage_days WHERE day < $1 ORDER BY day, person, model LIMIT $2)`, before, most)
+	if err == nil {
+		n, err = res.RowsAffected()
+	}
+	return n, wrap("sweep usage", err)
+}
+
 func scanUsage(row interface{ Scan(...any) error }) (r chat.UsageRow, err error) {
 	err = row.Scan(&r.Day, &r.Person, &r.Tenant, &r.Model, &r.Runs, &r.Tokens, &r.Input, &r.Cached, &r.Written, &r.Output, &r.Micros, &r.Unpriced)
 	return r, err

@@ -93,6 +93,7 @@ type Store interface {
 	ConversationSpent(ctx context.Context, conv string) (llm.Amount, error)
 	DaySpent(ctx context.Context, day, person, tenant string) (llm.Amount, error)
 	Usage(ctx context.Context, q chat.UsageQuery) ([]chat.UsageRow, error)
+	SweepUsage(ctx context.Context, before string, most int) (int64, error)
 
 	Ping(ctx context.Context) error
 }

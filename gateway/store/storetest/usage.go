@@ -16,6 +16,7 @@ func usage() map[string]func(*testing.T, Store) {
 		"is nobody's who is fenced":         usageFenced,
 		"of a tenant is its people's":       usageOfTenants,
 		"is summed up by what is asked for": usageBy,
+		"of days long ago is forgotten":     usageSwept,
 	}
 }
 
@@ -132,4 +133,32 @@ func usageBy(t *testing.T, s Store) {
 	if _, err := s.Usage(t.Context(), chat.UsageQuery{By: "owner"}); err == nil {
 		t.Error("by owner: no error")
 	}
+}
+
+func usageSwept(t *testing.T, s Store) {
+	conv := claimed(t, s)
+	for i, model := range []string{"a", "b", "c"} {
+		id := string(rune('1' + i))
+		if i > 0 {
+			mustAccept(t, s, question(conv, id))
+		}
+		spend(t, s, conv, "r"+id, chat.RunDone, spent(model, 100, 7))
+	}
+	sweep := func(before string, most int, want int64) {
+		t.Helper()
+		n, err := s.SweepUsage(t.Context(), before, most)
+		ok(t, err)
+		equal(t, "forgotten before "+before, n, want)
+	}
+	sweep(today(), 10, 0)
+	wantSpent(t, s, conv, 300, 21)
+	tomorrow := chat.Day(time.Now().Add(24 * time.Hour))
+	sweep(tomorrow, 2, 2)
+	wantDay(t, s, "ann", "", llm.Amount{Tokens: 100, Micros: 7})
+	sweep(tomorrow, 2, 1)
+	sweep(tomorrow, 2, 0)
+	wantDay(t, s, "ann", "", llm.Amount{})
+	sum, err := s.ConversationSpent(t.Context(), conv)
+	ok(t, err)
+	equal(t, "of the conversation", sum, llm.Amount{Tokens: 300, Micros: 21})
 }
