@@ -95,6 +95,13 @@ func (a *Agent) Run(ctx context.Context, msgs []Message, set Tools) iter.Seq2[St
 	}
 }
 
+// Tokens estimates how many tokens the model reads of the first request of a
+// Run with the same arguments.
+func (a *Agent) Tokens(msgs []Message, set Tools) int {
+	r := &agentRun{Agent: a, msgs: msgs, set: set}
+	return r.request(false).tokens()
+}
+
 // errStopped says that the consumer wants no more.
 var errStopped = errors.New("llm: stopped")
 
@@ -143,8 +150,7 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 // turn has the model say one turn, and reports whether it could not call
 // tools.
 func (r *agentRun) turn(last bool) (Message, bool, error) {
-	req := Request{System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause, Restarts: max(cmp.Or(r.Restarts, 2), 0), Format: r.Format}
-	req.Temperature, req.MaxTokens = r.Temperature, r.MaxTokens
+	req := r.request(last)
 	last, err := r.allow(&req)
 	if err != nil {
 		return Message{}, last, err
@@ -154,6 +160,13 @@ func (r *agentRun) turn(last bool) (Message, bool, error) {
 	}
 	m, err := r.say(req)
 	return m, last, err
+}
+
+func (r *agentRun) request(last bool) Request {
+	return Request{
+		System: r.System, Messages: WithContext(ordered(r.msgs), r.Data), Tools: r.offered(), NoTools: last, Pause: r.Pause,
+		Restarts: max(cmp.Or(r.Restarts, 2), 0), Format: r.Format, Temperature: r.Temperature, MaxTokens: r.MaxTokens,
+	}
 }
 
 // say has the model say a turn, and once more what has not its format.

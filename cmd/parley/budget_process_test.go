@@ -18,15 +18,18 @@ import (
 // What the turns of procDear's answers cost in tokens, how many of its answers
 // hang before they are whole, and after how many words.
 const (
-	dearCall, dearText, dearAnswer = 4000, 6000, dearCall + dearText
+	dearCall, dearText, dearAnswer = 2000, 20_000, dearCall + dearText
 	dearHangs, dearSaid            = 2, 24
 )
 
 // procDear answers as procModel does, behind a call of a tool that there is
 // not.
-func procDear(t testing.TB, words int) *llmtest.Server {
-	var hung atomic.Int32
-	return llmtest.NewServer(t, func(r llmtest.Request) llmtest.Reply {
+//
+// lost is what those that hung have cost, about.
+func procDear(t testing.TB, words int) (s *llmtest.Server, lost func() int) {
+	var hung, asked atomic.Int32
+	said := strings.SplitAfter(procText("Q0", words), " ")[:dearSaid]
+	s = llmtest.NewServer(t, func(r llmtest.Request) llmtest.Reply {
 		if r.Last().Role != "tool" {
 			return llmtest.Reply{Calls: []llmtest.Call{{Name: "nothing"}}, Usage: &llm.Usage{Input: dearCall - 10, Output: 10}}
 		}
@@ -38,10 +41,12 @@ func procDear(t testing.TB, words int) *llmtest.Server {
 		}
 		all := strings.SplitAfter(procText(question, words), " ")
 		if hung.Add(1) <= dearHangs {
+			asked.Add(int32(llm.EstimateTokens(len(r.Body)) + llm.EstimateTokens(len(strings.Join(said, "")))))
 			return llmtest.Reply{Pieces: all[:dearSaid], Hang: true}
 		}
 		return llmtest.Reply{Pieces: all, Usage: &llm.Usage{Input: dearText - 100, Output: 100}}
 	})
+	return s, func() int { return int(asked.Load()) }
 }
 
 // Two replicas die one after the other in the midst of an answer. What it had
@@ -52,7 +57,8 @@ func TestBudgetsHoldWhenReplicasAreKilled(t *testing.T) {
 	for name, setting := range map[string]string{"of a person's day": "PERSON", "of a conversation": "CONVERSATION"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fleet := procReplicas(t, 3, procStartRedis(t), append(procModelEnv(procDear(t, 40)), "PARLEY_PRICES=scripted=1/1",
+			model, dead := procDear(t, 40)
+			fleet := procReplicas(t, 3, procStartRedis(t), append(procModelEnv(model), "PARLEY_PRICES=scripted=1/1",
 				fmt.Sprintf("PARLEY_BUDGET_%s=%d,$1000", setting, answers*dearAnswer+20))...) // used up with what is lost
 			person := procGuest(t, fleet.url())
 			var conv string
@@ -70,7 +76,7 @@ func TestBudgetsHoldWhenReplicasAreKilled(t *testing.T) {
 				f.until(t, 20*time.Second, "the answer is whole", func(st *chat.State) bool { return procEnded(st, a.Run) })
 				f.stop()
 				lost := procSpent(t, fleet, person, conv) - (i+1)*dearAnswer
-				if want := procLost(person.messages(t, fleet.url(), conv)); lost < want*3/4 || lost > want*5/4 {
+				if want := dead(); lost < want*2/3 || lost > want*4/3 {
 					t.Errorf("after %d answers of %d tokens %d are spent besides, want about %d for what was lost", i+1, dearAnswer, lost, want)
 				}
 			}
@@ -102,19 +108,6 @@ func procKillWriters(t *testing.T, fleet *procFleet, f *procFollower) {
 		writer.kill()
 		defer writer.start()
 	}
-}
-
-// procLost is what the requests have cost, about, that nobody has counted: of
-// each what was asked and what was said.
-func procLost(ms []llm.Message) int {
-	asked := 0
-	for _, m := range ms {
-		if m.Role == llm.Assistant && m.Content != "" {
-			break
-		}
-		asked += llm.MessageTokens(m)
-	}
-	return dearHangs * (asked + llm.EstimateTokens(len(strings.Join(strings.SplitAfter(procText("Q0", 40), " ")[:dearSaid], ""))))
 }
 
 // procSpent is what a person's only conversation and their day have cost, in

@@ -105,15 +105,15 @@ func (a *answer) resume(ctx context.Context) error {
 	if err := a.choose(ctx); err != nil {
 		return err
 	}
-	if going {
-		a.usage = a.usage.Add(a.lost(st))
-	}
 	a.w = newWriter(a.lease, a.r.pacer, a.it.Run, a.try)
 	if going {
 		a.takeUp(st)
 	}
 	a.announce(known, going)
 	cause := a.prepare(ctx)
+	if cause == nil && going {
+		cause = a.pay(ctx, a.lost(st))
+	}
 	switch {
 	case cause != nil:
 	case a.rec.Status == chat.RunAbandoned:
@@ -205,7 +205,7 @@ func (a *answer) title() string {
 // its beginning, so that comes first.
 func (a *answer) prepare(ctx context.Context) error {
 	a.begun = make(chan struct{})
-	rec := a.startRecord() // before anything more is spent
+	rec := a.startRecord()
 	go func() {
 		defer close(a.begun)
 		a.unbegun = a.archiveSoFar(ctx, rec)
@@ -226,6 +226,15 @@ func (a *answer) prepare(ctx context.Context) error {
 		}
 		return err
 	})
+}
+
+// pay stores what was lost with another writer, before anything more is spent.
+func (a *answer) pay(ctx context.Context, lost llm.Usage) error {
+	if err := a.isBegun(); err != nil || lost == (llm.Usage{}) {
+		return err
+	}
+	a.usage = a.usage.Add(lost)
+	return a.archiveSoFar(ctx, a.startRecord())
 }
 
 // isBegun returns once the beginning of the run is stored, or why it is not.

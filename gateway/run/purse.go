@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"parley/gateway/chat"
@@ -225,26 +226,21 @@ func (p *purse) close(ctx context.Context) {
 }
 
 // lost is what the turn has cost, about, that another writer was at when it
-// died: what it had said is in the log.
+// died: what it had said is in the log, and what it was asked is what it is asked
+// again.
 func (a *answer) lost(st chat.State) (u llm.Usage) {
 	e, ok := a.chosen.Agent.Model.(llm.Estimator)
 	if !ok {
 		return u
 	}
-	asked, said := 0, 0
-	open := map[string]bool{}
-	for _, id := range st.Open {
-		open[id] = true
-	}
+	said := 0
 	for _, m := range st.Messages {
-		if open[m.ID] {
+		if slices.Contains(st.Open, m.ID) {
 			said += len(m.Content)
-		} else {
-			asked += llm.MessageTokens(m)
 		}
 	}
 	if said == 0 {
 		return u
 	}
-	return e.Estimate(asked, llm.EstimateTokens(said))
+	return e.Estimate(a.chosen.Agent.Tokens(a.msgs, &guarded{a, a.set}), llm.EstimateTokens(said))
 }
