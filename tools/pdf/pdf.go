@@ -127,8 +127,17 @@ func open(data []byte) (r *pdf.Reader, err error) {
 		return nil, ErrEncrypted
 	case err != nil:
 		return nil, ErrBroken
+	case hasShortKey(r):
+		return nil, ErrEncrypted
 	}
 	return r, nil
+}
+
+// hasShortKey reports whether a file is encrypted with a key so short that the
+// keys of its objects are cut (PDF 32000-1 7.6.2), which the library does not.
+func hasShortKey(r *pdf.Reader) bool {
+	how := r.Trailer().Key("Encrypt")
+	return !how.IsNull() && (how.Key("V").Int64() == 1 || how.Key("Length").Int64() < 88)
 }
 
 func pagesOf(r *pdf.Reader) (n int) {
