@@ -16,7 +16,7 @@ import (
 // dialect cannot have are left out, see [Inapplicable].
 func Common(d Dialect) []Script {
 	var all []Script
-	for _, part := range [][]Script{commonAnswers(d), commonCalls(d), commonBytes(d), commonBreaks(d), commonErrors(d), commonPages(d)} {
+	for _, part := range [][]Script{commonAnswers(d), commonCalls(d), commonBytes(d), commonBreaks(d), commonErrors(d), commonPages(d), commonFormats(d), commonFormed(d), commonBegun(d)} {
 		for _, s := range part {
 			if Inapplicable(d)[s.Name] == "" {
 				all = append(all, s)
@@ -30,7 +30,20 @@ func Common(d Dialect) []Script {
 func Inapplicable(d Dialect) map[string]string {
 	out := map[string]string{}
 	switch d {
+	case Anthropic:
+		const words = "the Messages API has no stable way to hold an answer to a format: the model is told of it"
+		out[heldTo], out[heldLoosely], out[heldToAny] = words, words, words
+	case Responses, Gemini:
+		for _, name := range goesOnCases() {
+			out[name] = "the API has no way to go on with an answer"
+		}
+	}
+	if d != Responses && d != Gemini {
+		out[saidAnew] = "the API goes on with answers"
+	}
+	switch d {
 	case Ollama:
+		out["a refusal in place of JSON"] = "Ollama has no filter"
 		out["refused by a filter"] = "Ollama has no filter"
 		out["the account is used up"] = "a local server has no accounts"
 		out["hundreds of events that say nothing"] = "JSON lines have no comments; empty lines are tried by CRLF"

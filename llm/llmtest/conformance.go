@@ -19,8 +19,9 @@ func Scripts(d Dialect) []Script {
 	return append(Common(d), own()...)
 }
 
-// Open opens a model whose server is at a base URL. client is what reaches it;
-// nil means the provider's own.
+// Open opens a model whose server is at a base URL: one that goes on with
+// answers that it has begun, where the provider's protocol has a way to. client
+// is what reaches it; nil means the provider's own.
 type Open func(t testing.TB, url string, client *http.Client) llm.Model
 
 // A Report is what became of each case of a dialect: "ok", "FAILED", or why
@@ -64,13 +65,19 @@ func Table(reports ...Report) string {
 		for _, r := range reports {
 			state := r.Cases[name]
 			if state != "ok" && state != "FAILED" {
-				notes = append(notes, fmt.Sprintf("%d %s, %s: %s", len(notes)+1, r.Dialect, name, state))
-				state = fmt.Sprintf("no (%d)", len(notes))
+				why := fmt.Sprintf("%s: %s", r.Dialect, state)
+				if !slices.Contains(notes, why) {
+					notes = append(notes, why)
+				}
+				state = fmt.Sprintf("no (%d)", slices.Index(notes, why)+1)
 			}
 			fmt.Fprintf(&b, " %-16s", state)
 		}
 	}
-	fmt.Fprintf(&b, "\n\nDoes not apply:\n%s\n", strings.Join(notes, "\n"))
+	fmt.Fprint(&b, "\n\nDoes not apply:\n")
+	for i, why := range notes {
+		fmt.Fprintln(&b, i+1, why)
+	}
 	for _, r := range reports {
 		fmt.Fprintf(&b, "\nOnly %s:\n", r.Dialect)
 		for _, s := range Scripts(r.Dialect)[len(Common(r.Dialect)):] {

@@ -55,6 +55,7 @@ func TestStreamOnTheWire(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	lost := `{"messages":[{"role":"assistant","tool_calls":[{"id":"c1","function":{"name":"now","arguments":"{}"}}]},{"role":"user","content":"?"}]}`
+	formed := func(format string) string { return strings.Replace(hello, "{", `{"response_format":`+format+",", 1) }
 	for name, c := range map[string]struct {
 		body   string
 		script func(llmtest.Request) llmtest.Reply
@@ -68,6 +69,9 @@ func TestErrors(t *testing.T) {
 		"a call without result":  {lost, nil, 400, "", "invalid_request_error"},
 		"a result without call":  {`{"messages":[{"role":"tool","tool_call_id":"c9"}]}`, nil, 400, "", "invalid_request_error"},
 		"no messages":            {`{}`, nil, 400, "", "invalid_request_error"},
+		"JSON, but nobody said":  {formed(`{"type":"json_object"}`), nil, 400, "", "invalid_request_error"},
+		"a format of a list":     {formed(`{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"array"}}}`), nil, 400, "", "invalid_request_error"},
+		"a strict, open schema":  {formed(`{"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{"type":"object"}}}`), nil, 400, "", "invalid_request_error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp := ask(t, llmtest.NewServer(t, c.script), c.body)
@@ -176,14 +180,22 @@ func TestCasesAreWellNamed(t *testing.T) {
 
 // A case that one dialect has and another has not must say why.
 func TestEveryCommonCaseIsTriedOrExplained(t *testing.T) {
+	have, all := map[llmtest.Dialect]map[string]bool{}, map[string]bool{}
 	for _, d := range llmtest.Dialects() {
-		have := map[string]bool{}
+		have[d] = map[string]bool{}
 		for _, s := range llmtest.Common(d) {
-			have[s.Name] = true
+			have[d][s.Name], all[s.Name] = true, true
 		}
-		for _, s := range llmtest.Common(llmtest.OpenAI) {
-			if why := llmtest.Inapplicable(d)[s.Name]; have[s.Name] == (why != "") {
-				t.Errorf("%s: %q is tried %v, not applicable because %q", d, s.Name, have[s.Name], why)
+	}
+	for _, d := range llmtest.Dialects() {
+		for name := range all {
+			if why := llmtest.Inapplicable(d)[name]; have[d][name] == (why != "") {
+				t.Errorf("%s: %q is tried %v, not applicable because %q", d, name, have[d][name], why)
+			}
+		}
+		for name := range llmtest.Inapplicable(d) {
+			if !all[name] {
+				t.Errorf("%s: %q is no case of any dialect", d, name)
 			}
 		}
 	}

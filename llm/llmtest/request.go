@@ -20,7 +20,10 @@ func parseRequest(d Dialect, body []byte) (Request, error) {
 	if err := read(&req); err != nil {
 		return Request{}, fmt.Errorf("the request is not JSON: %w", err)
 	}
-	return req, checkCalls(req.Messages)
+	if err := checkCalls(req.Messages); err != nil {
+		return req, err
+	}
+	return req, req.checkFormat()
 }
 
 // add appends a message, leaving out empty ones.

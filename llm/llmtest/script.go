@@ -1,6 +1,7 @@
 package llmtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,10 +22,12 @@ import (
 // come of it.
 type Script struct {
 	Name   string
-	Serve  http.HandlerFunc // the request's body has been read
-	Client ClientAct        // what the consumer does; "" for reading to the end
-	Bare   bool             // the base URL has no path
-	Bubble bool             // it takes so long that only a [testing/synctest] bubble can run it
+	Ask    llm.Request // what is asked; without Messages, one that says hello
+	Sends  Sending     // what of it must be in the first request
+	Serve  http.HandlerFunc
+	Client ClientAct // what the consumer does; "" for reading to the end
+	Bare   bool      // the base URL has no path
+	Bubble bool      // it takes so long that only a [testing/synctest] bubble can run it
 	Want   Outcome
 }
 
@@ -50,6 +54,9 @@ type Outcome struct {
 	MidStream  bool
 	Cancelled  bool // the error must be context.Canceled
 	Closed     bool // the connection must be closed by the client
+
+	Unfit llm.Finish // the answer has not the format that was asked for, since it ended so; FinishStop: by what it says
+	Anew  bool       // what the answer had begun with is void
 
 	Opaque  string     // must be somewhere in the State; not looked at if empty
 	AnyCode bool       // the code is not looked at
@@ -80,14 +87,21 @@ func (s Script) run(t *testing.T, d Dialect, open Open) {
 
 // handler serves the script where the dialect's real server would answer.
 func (s Script) handler(t *testing.T, d Dialect) http.Handler {
+	var first atomic.Bool
+	first.Store(true)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || !d.at(r.URL.Path) {
 			t.Errorf("asked %s %s", r.Method, r.URL.Path)
 		}
-		if _, err := parseRequest(d, body); err != nil {
+		req, err := parseRequest(d, body)
+		if err != nil {
 			t.Errorf("the request is not the protocol: %v\n%s", err, body)
 		}
+		if first.CompareAndSwap(true, false) {
+			s.check(t, req)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.Serve(w, r)
 	})
 }
@@ -102,7 +116,10 @@ type seen struct {
 func (s Script) consume(t *testing.T, m llm.Model) (got seen) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	req := llm.Request{Messages: []llm.Message{{Role: llm.User, Content: "hello"}}}
+	m, req := s.asked(t, m)
+	if req.Begun != nil {
+		got.Text = req.Begun.Text
+	}
 	for c, err := range m.Stream(ctx, req) {
 		if got.Finish != "" || got.err != nil {
 			got.after++
@@ -123,6 +140,9 @@ func (s Script) consume(t *testing.T, m llm.Model) (got seen) {
 }
 
 func (g *seen) take(c llm.Chunk) {
+	if c.StandIn != nil && c.StandIn.Anew {
+		g.Text, g.Anew = "", true
+	}
 	g.Text += c.Text
 	g.Reasoning += c.Reasoning
 	if c.Call != nil {
@@ -155,6 +175,7 @@ func (s Script) compare(t *testing.T, got seen) {
 		}
 	}
 	got.judge(t)
+	got.Unfit = s.unfit(got)
 	want := s.Want
 	want.Closed, want.AnyCode, want.AnyErr = false, false, nil // run has waited for it
 	if slices.Contains(s.Want.AnyErr, got.Err) {

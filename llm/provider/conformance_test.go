@@ -35,7 +35,7 @@ func TestConformance(t *testing.T) {
 	for _, d := range llmtest.Dialects() {
 		t.Run(string(d), func(t *testing.T) {
 			reports = append(reports, llmtest.Conformance(t, d, func(t testing.TB, url string, client *http.Client) llm.Model {
-				return openDialect(t, d, provider.Options{BaseURL: url, Key: testKey, Client: client, Limits: provider.Limits{Idle: 25 * time.Second}})
+				return openDialect(t, d, provider.Options{BaseURL: url, Key: testKey, Client: client, Continues: true, Limits: provider.Limits{Idle: 25 * time.Second}})
 			}))
 		})
 	}

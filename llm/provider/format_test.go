@@ -2,14 +2,11 @@ package provider_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
 	"parley/llm"
-	"parley/llm/llmtest"
 	"parley/llm/provider"
-	"parley/tools"
 )
 
 const (
@@ -17,52 +14,6 @@ const (
 	looseCity  = `{"properties":{"city":{"minLength":1,"type":"string"}},"type":"object"}`
 	listCity   = `{"items":{"type":"string"},"type":"array"}`
 )
-
-func TestFormatsInEachDialect(t *testing.T) {
-	tool := []tools.Spec{{Name: "now"}}
-	place := func(schema string) *llm.Format { return llm.NewFormat("place", json.RawMessage(schema), true) }
-	chat := func(schema, strict string) string {
-		return `{"json_schema":{"name":"place","schema":` + schema + `,"strict":` + strict + `},"type":"json_schema"}`
-	}
-	text := func(schema, strict string) string {
-		return `{"format":{"name":"place","schema":` + schema + `,"strict":` + strict + `,"type":"json_schema"}}`
-	}
-	for name, c := range map[string]struct {
-		dialect llmtest.Dialect
-		req     llm.Request
-		field   string
-		want    string
-		told    bool // the instructions say it
-	}{
-		"openai, strict":            {llmtest.OpenAI, llm.Request{Format: place(strictCity), Tools: tool}, "response_format", chat(strictCity, "true"), false},
-		"openai, not strict enough": {llmtest.OpenAI, llm.Request{Format: place(looseCity)}, "response_format", chat(looseCity, "false"), false},
-		"openai, no object":         {llmtest.OpenAI, llm.Request{Format: place(listCity)}, "response_format", "", true},
-		"openai, any object":        {llmtest.OpenAI, llm.Request{Format: place("")}, "response_format", `{"type":"json_object"}`, true},
-		"responses, strict":         {llmtest.Responses, llm.Request{Format: place(strictCity)}, "text", text(strictCity, "true"), false},
-		"responses, not strict":     {llmtest.Responses, llm.Request{Format: place(looseCity)}, "text", text(looseCity, "false"), false},
-		"anthropic":                 {llmtest.Anthropic, llm.Request{Format: place(strictCity)}, "output_format", "", true},
-		"gemini":                    {llmtest.Gemini, llm.Request{Format: place(listCity)}, "generationConfig", `{"responseJsonSchema":` + listCity + `,"responseMimeType":"application/json"}`, false},
-		"gemini, with tools":        {llmtest.Gemini, llm.Request{Format: place(listCity), Tools: tool}, "generationConfig", "", true},
-		"gemini, its last turn":     {llmtest.Gemini, llm.Request{Format: place(listCity), Tools: tool, NoTools: true}, "tools", "", false},
-		"ollama":                    {llmtest.Ollama, llm.Request{Format: place(listCity)}, "format", listCity, true},
-		"ollama, with tools":        {llmtest.Ollama, llm.Request{Format: place(listCity), Tools: tool}, "format", "", true},
-		"ollama, any object":        {llmtest.Ollama, llm.Request{Format: place("")}, "format", `"json"`, true},
-		"openai, nothing asked for": {llmtest.OpenAI, llm.Request{}, "response_format", "", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c.req.Messages = asked.Messages
-			got := sent(t, c.dialect, provider.Options{}, c.req)
-			b, _ := json.Marshal(got[c.field])
-			if have := strings.TrimSuffix(string(b), "null"); have != c.want {
-				t.Errorf("%s is %s, want %s", c.field, have, c.want)
-			}
-			all, _ := json.Marshal(got)
-			if strings.Contains(string(all), "one JSON value and nothing else") != c.told {
-				t.Errorf("told should be %v: %s", c.told, all)
-			}
-		})
-	}
-}
 
 func TestTheDemoModelKeepsToFormats(t *testing.T) {
 	m := provider.Demo(provider.DemoOptions{Pace: -1, Now: func() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }})

@@ -40,7 +40,7 @@ type openaiFunction struct {
 func (o *openai) request(w *wire, req llm.Request) any {
 	ms := openaiMessages(w, req)
 	b := map[string]any{"model": w.model, "messages": ms, "stream": true}
-	if req.Begun != nil {
+	if req.Begun.Sent() != "" {
 		o.goOn(b, ms)
 	}
 	if !o.mistral {
