@@ -151,6 +151,7 @@ func (r *agentRun) asked(asks []Asked, err error) error {
 // tools.
 func (r *agentRun) turn(last bool) (Message, bool, error) {
 	req := r.request(last)
+	req.Begun = r.begun
 	last, err := r.allow(&req)
 	if err != nil {
 		return Message{}, last, err
@@ -228,10 +229,23 @@ func (r *agentRun) allow(req *Request) (last bool, err error) {
 	return req.NoTools, nil
 }
 
+// more asks what a model may cost that is asked once more for the same turn,
+// behind what it has cost so far. The turn is in its midst, so it keeps its
+// tools: what they would need is asked for when they have answered.
+func (r *agentRun) more(spent *Usage, need int) (Grant, error) {
+	if !r.yield(Step{Usage: spent}, nil) {
+		return Grant{}, errStopped
+	}
+	return r.Purse.Take(r.ctx, need)
+}
+
 // begin returns the turn that a request asks for: with what was said of it
 // before, if that is the first one.
 func (r *agentRun) begin(req *Request) *turn {
 	t := &turn{run: r}
+	if r.Purse != nil {
+		req.More = r.more
+	}
 	if req.Begun, r.begun = r.begun, nil; req.Begun != nil {
 		t.said = true
 		t.text.WriteString(req.Begun.Text)

@@ -151,6 +151,7 @@ type chainTurn struct {
 	yield    func(Chunk, error) bool
 	missed   []Missed
 	spent    *Usage // of what failed
+	poor     bool   // no more may be spent
 	said     bool   // something was handed on
 	begun    bool   // by the model that is asked now
 	restarts int
@@ -239,6 +240,10 @@ func sleep(ctx context.Context, d time.Duration) (slept bool) {
 
 // ask makes one request and settles what it says of the model.
 func (t *chainTurn) ask(l *link, done func(error)) error {
+	if err := t.afford(l); err != nil {
+		done(errNobody)
+		return err
+	}
 	l.asked.Add(1)
 	l.budget.earn()
 	t.begun = false
@@ -266,7 +271,7 @@ func (t *chainTurn) atFault(err error) bool {
 
 // goesOn reports whether the next model is asked after what came of l.
 func (t *chainTurn) goesOn(l *link, err error) bool {
-	if err == nil || err == errStopped || t.ctx.Err() != nil || !t.atFault(err) {
+	if err == nil || err == errStopped || t.poor || t.ctx.Err() != nil || !t.atFault(err) {
 		return false
 	}
 	began := t.spoke(l)

@@ -1,8 +1,10 @@
 package llm_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -10,6 +12,7 @@ import (
 
 	"parley/llm"
 	"parley/llm/llmtest"
+	"parley/llm/price"
 	"parley/llm/provider"
 	"parley/tools"
 )
@@ -97,6 +100,59 @@ func TestWhoHasBegunIsAskedFirst(t *testing.T) {
 				}
 				if got := [2]int{one.Count(), two.Count()}; got != c.asked {
 					t.Errorf("asked %v times, want %v", got, c.asked)
+				}
+			})
+		})
+	}
+}
+
+// A purse has so many tokens, whatever they cost, and knows what it was asked.
+type purse struct {
+	left  int
+	needs []int
+}
+
+var errSpent = errors.New("nothing is left")
+
+func (p *purse) Take(_ context.Context, need int) (llm.Grant, error) {
+	p.needs = append(p.needs, need)
+	if p.left -= need; p.left < 0 {
+		return llm.Grant{}, errSpent
+	}
+	return llm.Grant{Tokens: p.left + 1}, nil
+}
+
+// What stands behind a stream that broke off is asked for by itself: to go on,
+// and to begin anew with another model. What was spent before is told once.
+func TestAChainAsksForWhatItSpendsAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		left, first, second int // tokens; requests
+		text                string
+	}{
+		"enough":                {10_000, 3, 1, "mine"},
+		"enough for going on":   {250, 3, 0, "one two three"},
+		"not enough even there": {120, 1, 0, "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cut := func(s string) llmtest.Reply { return llmtest.Reply{Pieces: []string{s}, Cut: true} }
+				one, first := goingOn(t, "first", llmtest.OpenAI, llmtest.Sequence(cut("one"), cut(" two"), cut(" three")))
+				two, second := goingOn(t, "second", llmtest.OpenAI, llmtest.Sequence(llmtest.Text("mine")))
+				p := &purse{left: c.left}
+				prices, err := price.Default().Parse("first=1/1,second=1/1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				a := &llm.Agent{Model: llm.NewChain(llm.ChainOptions{Prices: prices}, first, second), Purse: p, Restarts: 2}
+				h := listen(t.Context(), a, question(strings.Repeat("why? ", 60)), tools.NewSet())
+				if errors.Is(h.err, errSpent) != (two.Count() == 0) || one.Count() != c.first || two.Count() != c.second {
+					t.Errorf("%v after %d and %d requests; asked for %v", h.err, one.Count(), two.Count(), p.needs)
+				}
+				if h.text != c.text {
+					t.Errorf("said %q, want %q", h.text, c.text)
+				}
+				if c.second == 0 && h.usage.Input != c.first*p.needs[0] {
+					t.Errorf("told of %+v for requests of %v", h.usage, p.needs)
 				}
 			})
 		})

@@ -41,6 +41,23 @@ func (t *chainTurn) account(l *link, u *Usage, said int, err error) *Usage {
 	return &priced
 }
 
+// afford asks whether a model may be asked behind what was spent on the answer.
+func (t *chainTurn) afford(l *link) error {
+	if t.spent == nil || t.req.More == nil {
+		return nil
+	}
+	grant, err := t.req.More(t.spent, t.asked(l).tokens())
+	t.spent = nil
+	if err != nil {
+		t.poor = true
+		return err
+	}
+	if grant.Tokens > 0 && (t.req.MaxTokens == 0 || grant.Tokens < t.req.MaxTokens) {
+		t.req.MaxTokens = grant.Tokens
+	}
+	return nil
+}
+
 func estimated(l *link, input, output int) *Usage {
 	return &Usage{
 		Provider: l.protocol, Model: l.model.Name(), Input: input, Output: output,

@@ -42,6 +42,12 @@ type Request struct {
 	// handed on, see [Chunk.StandIn]. Who sets it must drop those pieces then.
 	Restarts int
 
+	// More, if set, is asked by a [Chain] before it asks a model once more, when
+	// something has been spent: that, and about how many tokens the model will
+	// read. What it was told of is not in the Usage of the answer any more. An
+	// error ends the answer.
+	More func(spent *Usage, need int) (Grant, error)
+
 	// Pause, if set, is called when all that was read of the stream has been
 	// handed on and some of it was text, before the connection is read again:
 	// what comes meanwhile gathers in the connection's buffer, where it costs

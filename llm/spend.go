@@ -68,8 +68,9 @@ type Prices interface {
 
 // A Purse says what a run may still spend.
 type Purse interface {
-	// Take is asked before each request, which needs about so many tokens
-	// before the model has said a word. An error ends the run.
+	// Take is asked before each request, also before those of a [Chain] that
+	// stand behind something that was spent. It needs about so many tokens before
+	// the model has said a word. An error ends the run.
 	Take(ctx context.Context, need int) (Grant, error)
 }
 

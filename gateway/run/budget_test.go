@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,9 +26,19 @@ const tenCents = "scripted=100/100"
 
 // priced returns an agent whose model has a price.
 func priced(script func(llmtest.Request) llmtest.Reply) func(testing.TB) *llm.Agent {
+	return pricedAs(script, provider.Options{})
+}
+
+// pricedGoingOn is priced, and the model goes on with what it has begun.
+func pricedGoingOn(script func(llmtest.Request) llmtest.Reply) func(testing.TB) *llm.Agent {
+	return pricedAs(script, provider.Options{Continues: true})
+}
+
+func pricedAs(script func(llmtest.Request) llmtest.Reply, opts provider.Options) func(testing.TB) *llm.Agent {
 	return func(t testing.TB) *llm.Agent {
 		srv := llmtest.NewPipeServer(t, script)
-		m, err := provider.OpenAI(provider.OpenAIOptions{BaseURL: srv.URL, Model: "scripted", Client: srv.Client})
+		opts.BaseURL, opts.Model, opts.Client = srv.URL, "scripted", srv.Client
+		m, err := provider.OpenAI(opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,6 +145,98 @@ func TestARunEndsWithItsBudget(t *testing.T) {
 				}
 				if spent := rec.Usage.Spent(); c.budget.Tokens > 0 && spent.Tokens > c.budget.Tokens || c.budget.Micros > 0 && spent.Micros > c.budget.Micros {
 					t.Errorf("spent %+v", spent)
+				}
+			})
+		})
+	}
+}
+
+// What has not its format is said once more, and that must be paid for too.
+func TestAnAnswerIsMendedWithinItsBudget(t *testing.T) {
+	for name, c := range map[string]struct {
+		budget int64
+		asked  int32
+		code   string
+	}{
+		"which has enough":        {3000, 2, "format"},
+		"which has no more of it": {1050, 1, "budget_run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			script := func(r llmtest.Request) llmtest.Reply {
+				asked.Add(1)
+				return costing(900, 100, `{"town":"Bern"}`)(r)
+			}
+			inWorld(t, priced(script), func(t *testing.T, w *world) {
+				w.Run.Budgets.Run = llm.Amount{Tokens: c.budget}
+				a := w.Start()
+				q := ask("conv", "one")
+				q.Format = llm.NewFormat("place", json.RawMessage(`{"type":"object","required":["city"]}`), false)
+				if _, err := a.Runner.Say(t.Context(), q); err != nil {
+					t.Fatal(err)
+				}
+				rec := w.ended(q.Run)
+				if rec.Failure == nil || rec.Failure.Code != c.code || asked.Load() != c.asked {
+					t.Errorf("%s %+v after %d requests", rec.Status, rec.Failure, asked.Load())
+				}
+				if rec.Usage == nil || rec.Usage.Tokens() != 1000*int(c.asked) {
+					t.Errorf("spent %+v", rec.Usage)
+				}
+			})
+		})
+	}
+}
+
+// Nor is an answer that was cut gone on with for nothing: by the same replica,
+// or by the one that takes over.
+func TestACutAnswerIsGoneOnWithWithinItsBudget(t *testing.T) {
+	const half = 400 // words
+	for name, c := range map[string]struct {
+		budget int64
+		dies   bool // the replica, and not the stream
+		asked  int32
+		code   string
+	}{
+		"a stream breaks off":                   {10_000, false, 2, ""},
+		"a stream breaks off, nothing is left":  {1_100, false, 1, "budget_run"},
+		"its replica dies":                      {10_000, true, 2, ""},
+		"its replica dies, and nothing is left": {1_100, true, 1, "budget_run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			script := func(r llmtest.Request) llmtest.Reply {
+				asked.Add(1)
+				r, begun := goesOn(r)
+				if begun != "" {
+					return llmtest.Text(behind(begun, words("one", 2*half)))
+				}
+				return llmtest.Reply{Pieces: strings.SplitAfter(words("one", half), " "), Every: 5 * time.Millisecond, Cut: !c.dies, Hang: c.dies}
+			}
+			inWorld(t, pricedGoingOn(script), func(t *testing.T, w *world) {
+				w.Run.Budgets.Run = llm.Amount{Tokens: c.budget}
+				a := w.Start()
+				q := w.say(a.Runner, "conv", "one")
+				w.holder("conv", a)
+				b := w.Start()
+				v := w.watchGrow(b.Hub)
+				if c.dies {
+					gatewaytest.Eventually(t, 10*time.Second, "the half is seen", func() bool { return strings.Contains(lines(v.final().Messages), fmt.Sprint("one:", half-1)) })
+					a.Kill()
+				}
+				rec := w.ended(q.Run)
+				code := ""
+				if rec.Failure != nil {
+					code = rec.Failure.Code
+				}
+				if code != c.code || asked.Load() != c.asked {
+					t.Errorf("%s %+v after %d requests and %+v", rec.Status, rec.Failure, asked.Load(), rec.Usage)
+				}
+				want := strings.TrimSpace(words("one", half))
+				if c.code == "" {
+					want = strings.TrimSpace(words("one", 2*half))
+				}
+				if got := strings.TrimSpace(lines(w.sees(v, "conv").Messages)); got != "user: one\nassistant: "+want {
+					t.Errorf("seen are %d bytes, want %d", len(got), len(want))
 				}
 			})
 		})

@@ -127,7 +127,7 @@ func (r *Request) checkFormat() error {
 		return r.checkOpenAI(format, format)
 	case Gemini:
 		if field(body, "generationConfig.responseMimeType") == `"application/json"` && len(r.Tools) > 0 {
-			return errors.New("Function calling with a response mime type: 'application/json' is unsupported")
+			return errors.New("function calling with a response mime type: 'application/json' is unsupported")
 		}
 	case Anthropic:
 		if last := r.Last(); last.Role == "assistant" && strings.TrimRight(last.Content, " \t\r\n") != last.Content {
@@ -147,9 +147,9 @@ func (r *Request) checkOpenAI(format, named object) error {
 	case format["type"] != "json_schema":
 		return nil
 	case root["type"] != "object":
-		return fmt.Errorf("Invalid schema for response_format '%v': schema must be a JSON Schema of 'type: \"object\"'", named["name"])
+		return fmt.Errorf("invalid schema for response_format '%v': schema must be a JSON Schema of 'type: \"object\"'", named["name"])
 	case named["strict"] == true && root["additionalProperties"] != false:
-		return fmt.Errorf("Invalid schema for response_format '%v': 'additionalProperties' is required to be supplied and to be false", named["name"])
+		return fmt.Errorf("invalid schema for response_format '%v': 'additionalProperties' is required to be supplied and to be false", named["name"])
 	}
 	return nil
 }
