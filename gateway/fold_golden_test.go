@@ -202,6 +202,7 @@ func goldenFiles() map[string][]goldenFold {
 			fold("an answer with tools given anew", begin().put(written("m2", "see: ")...).put(call("k1", "m2", "look", "{}")...).put(chat.Event{Type: chat.TextEnd, MessageID: "m2"}, result("m3", "k1", "x")).
 				put(whole("m4", "old")...).put(finished("r1", "success")).inRun("r2", 1).put(started("r2", "m1", "r1")).put(written("m5", "n")...)),
 		},
+		"formats": formatFolds(fold),
 		"edits": {
 			fold("the only question", answered().inRun("r3", 1).put(edited("m5", "m1", "hi?"), startedEdit("r3", "m5", "m1")).put(whole("m6", "new")...).put(finished("r3", "success"))),
 			fold("the last of two", answered().inRun("r2", 1).put(said("m3", "two?"), started("r2", "m3", "")).put(whole("m4", "2")...).put(finished("r2", "success")).

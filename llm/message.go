@@ -111,7 +111,8 @@ type Details struct {
 	// Of a model's turn: see [ProviderState]. It is shown to nobody.
 	Provider *ProviderState `json:"provider,omitempty"`
 
-	// Of an answer that was to have a format.
+	// Of an answer that was to have a format; of a run's beginning too, where
+	// nothing is valid yet.
 	Format *Formatted `json:"format,omitempty"`
 
 	// Of the last message of a turn: a summary of it and all before it.

@@ -15,8 +15,11 @@ import (
 // page shows its title, where it was summarised, and what could be asked next.
 func TestPageOfALongConversation(t *testing.T) {
 	t.Parallel()
+	hold := make(chan struct{})
 	m := llmtest.NewServer(t, func(r llmtest.Request) llmtest.Reply {
 		switch body := string(r.Body); {
+		case strings.Contains(body, `"response_format"`):
+			return llmtest.Reply{Pieces: []string{`{"flour":500,"yeast":7.0,`, `"steps":["*mix*","rest"]}`}, Hold: hold}
 		case strings.Contains(body, "name conversations"):
 			return llmtest.Text("Why bread rises")
 		case strings.Contains(body, "could ask next"):
@@ -55,7 +58,26 @@ func TestPageOfALongConversation(t *testing.T) {
 	page.shot("summarised")
 	page.do(chromedp.Reload())
 	page.until("the mark is there after a reload", ".summarised", "Summarised up to here")
+	pageShowsJSON(page, hold)
 	if failed := page.texts(".notice.bad"); len(failed) > 0 {
 		t.Errorf("the page says %q", failed)
 	}
+}
+
+// Another program asks for JSON in the conversation that the page shows: it
+// comes as it is said, and then indented, with whether it is valid.
+func pageShowsJSON(page browserPage, hold chan struct{}) {
+	page.t.Helper()
+	const code = ".turn:last-of-type .code.json"
+	page.do(chromedp.Evaluate[chromedp.Void](`void fetch('/v1/conversations/' + location.pathname.split('/').pop() + '/messages', {method: 'POST', headers: {'Content-Type': 'application/json'},
+		body: JSON.stringify({content: 'The recipe, please', response_format: {type: 'json_schema', json_schema: {name: 'recipe', schema: {type: 'object', required: ['flour']}}}})})`))
+	page.until("the JSON is written", code+" code", `{"flour":500,"yeast":7.0,`)
+	close(hold)
+	page.until("it is valid", code+" .fits", "valid by recipe")
+	want := "{\n  \"flour\": 500,\n  \"yeast\": 7.0,\n  \"steps\": [\n    \"*mix*\",\n    \"rest\"\n  ]\n}"
+	if got := page.texts(code + " code"); len(got) != 1 || got[0] != want {
+		page.t.Errorf("shown is %q", got)
+	}
+	page.until("it is coloured", code+" .hljs-attr", "flour")
+	page.shot("json")
 }

@@ -37,7 +37,8 @@ type Run struct {
 	Try      int       `json:"try"`
 	Started  int64     `json:"started,omitempty"` // ms since 1970
 
-	Agent *llm.AgentRef `json:"agent,omitempty"` // nil for the one that the settings describe
+	Agent  *llm.AgentRef `json:"agent,omitempty"`  // nil for the one that the settings describe
+	Format string        `json:"format,omitempty"` // name of the one that the answer is to have; empty for text
 }
 
 // A RunStatus says how far a run is.
@@ -183,6 +184,9 @@ func (s *State) start(e Entry) {
 		return
 	}
 	s.Run.Question, s.Run.Agent = m.Parley.Question, m.Parley.Agent
+	if f := m.Parley.Format; f != nil {
+		s.Run.Format = f.Name
+	}
 	if old := m.Parley.Replaces; old != "" {
 		s.drop(func(m llm.Message) bool { return answers(m, old) })
 	}
@@ -228,6 +232,9 @@ func (s *State) end(e Entry, status RunStatus) {
 	m := s.last(s.Run.ID, e.TS)
 	d := details(&m.Metadata)
 	d.Status = string(status)
+	if f := s.Run.Format; f != "" && d.Format == nil && m.Content != "" && len(m.ToolCalls) == 0 {
+		d.Format = &llm.Formatted{Name: f} // it broke off
+	}
 	if end := e.Ev.Metadata; end != nil {
 		d.Model, d.TookMs, d.Finish = end.Parley.Model, end.Parley.TookMs, end.Parley.Finish
 		d.Missed, d.Unseen, d.Agent = end.Parley.Missed, end.Parley.Unseen, end.Parley.Agent

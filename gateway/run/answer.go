@@ -172,8 +172,17 @@ func (a *answer) announce(known, going bool) {
 	}
 	a.w.put(chat.Event{
 		Type: chat.RunStarted, ThreadID: a.lease.Conversation, RunID: a.it.Run,
-		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits, Agent: a.chosen.Ref()}},
+		Metadata: &llm.Metadata{Parley: llm.Details{Question: a.it.Message.ID, Replaces: a.it.Replaces, Edits: a.it.Edits, Agent: a.chosen.Ref(), Format: a.format()}},
 	})
+}
+
+// format is what is known of the answer's format at its beginning, nil for
+// text.
+func (a *answer) format() *llm.Formatted {
+	if a.rec.Format == nil {
+		return nil
+	}
+	return &llm.Formatted{Name: a.rec.Format.Name}
 }
 
 // takeUp finds out whether what another writer has left in its midst can be

@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals'
 import { useMemo } from 'preact/hooks'
 import { agents, agentTitle, fresh, regenerate, source } from './app-state'
+import { Json } from './Json'
 import { Markdown } from './Markdown'
 import { Question } from './Question'
 import { Suggestions, Summary } from './Mark'
@@ -52,11 +53,13 @@ function keyOf(p: Part): string {
 function PartView({ p, t, view, final }: { p: Part; t: TurnData; view: ConvView; final: boolean }) {
   if (p.kind === 'tools') return <ToolGroup calls={p.calls} view={view} running={t.running} />
   if (p.kind === 'reasoning') return <Reasoning view={view} id={p.id} final={final} />
-  return <Text view={view} id={p.id} turn={t.key} final={final} />
+  return <Text view={view} id={p.id} turn={t.key} final={final} formed={t.formed} />
 }
 
-function Text({ view, id, turn, final }: { view: ConvView; id: string; turn: string; final: boolean }) {
+function Text({ view, id, turn, final, formed }: { view: ConvView; id: string; turn: string; final: boolean; formed: boolean }) {
   const m = view.message(id).value
+  const format = m.metadata?.parley.format
+  if (format || (formed && !final)) return <Json text={m.content ?? ''} format={format} />
   return <Markdown text={m.content ?? ''} final={final} view={view} turn={turn} />
 }
 

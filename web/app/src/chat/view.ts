@@ -21,6 +21,7 @@ export interface Turn {
   spent: string // the last message that says what it has cost so far, empty for none
   running: boolean
   waiting: boolean // for a person
+  formed: boolean // what is written now is to have a format
   tries: number
   newest: boolean
   summary: string // the message with a summary of all up to it, empty for none
@@ -139,7 +140,7 @@ export function turnsOf(state: State, tries: ReadonlyMap<string, number>): Turn[
 
 function newTurn(m: Message): Turn {
   const question = m.role === 'user' ? m.id : ''
-  return { key: m.id, question, run: '', parts: [], last: '', spent: '', running: false, waiting: false, tries: 1, newest: false, summary: '' }
+  return { key: m.id, question, run: '', parts: [], last: '', spent: '', running: false, waiting: false, formed: false, tries: 1, newest: false, summary: '' }
 }
 
 function addParts(t: Turn, m: Message, results: Map<string, string>): void {
@@ -161,6 +162,7 @@ function markRunning(turns: Turn[], state: State): void {
   if (!t) return
   t.running = run.status !== 'waiting'
   t.waiting = !t.running
+  t.formed = t.running && !!run.format
   t.run = run.id
   t.tries = Math.max(t.tries, run.try)
   t.last = ''

@@ -78,8 +78,15 @@ export interface Summary {
   at?: number
 }
 
+/** Whether an answer has the format that was asked for. */
+export interface Formatted {
+  name: string
+  valid?: boolean
+}
+
 export interface Details {
   summary?: Summary
+  format?: Formatted // of a run's beginning: nothing is valid yet
   run?: string
   at?: number
   clientId?: string
@@ -147,6 +154,7 @@ export interface Run {
   try: number
   started?: number
   agent?: AgentRef
+  format?: string // that the answer is to have; none for text
 }
 
 export interface State {

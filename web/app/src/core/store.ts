@@ -69,7 +69,7 @@ export function apply(s: State, e: Entry): void {
       write(s, ev.messageId ?? '', ev.delta ?? '')
       break
     case 'TEXT_MESSAGE_END':
-      spent(s, ev)
+      noted(s, ev)
       close(s, ev.messageId ?? '')
       break
     case 'REASONING_MESSAGE_END':
@@ -155,6 +155,7 @@ function start(s: State, e: Entry): void {
   if (!d) return
   s.run.question = d.question || undefined
   if (d.agent) s.run.agent = d.agent
+  if (d.format) s.run.format = d.format.name
   if (d.replaces) s.messages = s.messages.filter((m) => m.role === 'user' || runOf(m) !== d.replaces)
 }
 
@@ -189,6 +190,7 @@ function end(s: State, e: Entry, status: 'finished' | 'cancelled' | 'failed'): v
   if (status === 'failed') d.failure = { code: ev.code ?? '', message: ev.message ?? '' }
   const i = lastOf(s, s.run.id, e.ts)
   const m = s.messages[i]!
+  if (s.run.format && !m.metadata?.parley.format && m.content && !m.toolCalls?.length) d.format = { name: s.run.format } // it broke off
   s.messages[i] = { ...m, metadata: { parley: { ...m.metadata?.parley, ...d } } }
 }
 
@@ -228,12 +230,12 @@ function write(s: State, id: string, delta: string): void {
   if (m) s.messages[i] = { ...m, content: (m.content ?? '') + delta }
 }
 
-/** Notes what the run has cost so far, which the end of a turn says. */
-function spent(s: State, ev: Event): void {
-  const usage = ev.metadata?.parley.usage
-  const i = usage ? place(s, ev.messageId ?? '') : -1
+/** Notes what the end of a turn says: what the run has cost so far, and whether the answer has its format. */
+function noted(s: State, ev: Event): void {
+  const { usage, format } = ev.metadata?.parley ?? {}
+  const i = usage || format ? place(s, ev.messageId ?? '') : -1
   const m = s.messages[i]
-  if (m) s.messages[i] = { ...m, metadata: { parley: { ...m.metadata?.parley, usage } } }
+  if (m) s.messages[i] = { ...m, metadata: { parley: { ...m.metadata?.parley, ...(usage && { usage }), ...(format && { format }) } } }
 }
 
 function close(s: State, id: string): void {

@@ -32,6 +32,16 @@ describe('turns', () => {
   })
 })
 
+describe('an answer in a format', () => {
+  test('is known to be one while it is written, and only then', () => {
+    const formed = (status: 'running' | 'finished', format?: string) =>
+      turnsOf({ messages, run: { id: 'r2', question: 'u2', status, try: 1, format } }, new Map()).map((t) => t.formed)
+    expect(formed('running', 'place')).toEqual([false, true])
+    expect(formed('running')).toEqual([false, false])
+    expect(formed('finished', 'place')).toEqual([false, false])
+  })
+})
+
 describe('what waits for a person', () => {
   test('is no answer that runs', () => {
     const state: State = { messages: messages.slice(0, 2), run: { id: 'r1', question: 'u1', status: 'waiting', try: 1 } }
