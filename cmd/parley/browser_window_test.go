@@ -73,7 +73,7 @@ func pageShowsJSON(page browserPage, hold chan struct{}) {
 		body: JSON.stringify({content: 'The recipe, please', response_format: {type: 'json_schema', json_schema: {name: 'recipe', schema: {type: 'object', required: ['flour']}}}})})`))
 	page.until("the JSON is written", code+" code", `{"flour":500,"yeast":7.0,`)
 	close(hold)
-	page.until("it is valid", code+" .fits", "valid by recipe")
+	page.until("it is valid", code+" .fits", "matches recipe")
 	want := "{\n  \"flour\": 500,\n  \"yeast\": 7.0,\n  \"steps\": [\n    \"*mix*\",\n    \"rest\"\n  ]\n}"
 	if got := page.texts(code + " code"); len(got) != 1 || got[0] != want {
 		page.t.Errorf("shown is %q", got)

@@ -8,28 +8,30 @@ import * as icons from '../ui/icons'
 /** An answer that was to have a format: as it comes while it is written, and indented once it is known what it is. */
 export function Json({ text, format }: { text: string; format?: Formatted }) {
   const code = useRef<HTMLElement>(null)
-  const shown = useMemo(() => (format && indented(text)) ?? text, [text, !format])
+  const lines = useMemo(() => format && indented(text), [text, !format])
+  const shown = lines ?? text
   useLayoutEffect(() => {
     code.current!.textContent = shown
     if (format) void colour(code.current!, 'json')
   }, [shown, !format])
   return (
     <div class="md">
-      <div class="code json" data-lang="json">
+      <div class={'code json' + (lines === undefined ? ' raw' : '')} data-lang="json">
         <div class="code-head">
           <span>json</span>
           {format && <Fits format={format} />}
           {format && <Copy text={shown} />}
         </div>
-        <pre tabIndex={0} role="region" aria-label="Code, json"><code ref={code} /></pre>
+        <pre tabIndex={0} role="group" aria-label="Code, json"><code ref={code} /></pre>
       </div>
     </div>
   )
 }
 
 function Fits({ format: { name, valid } }: { format: Formatted }) {
-  const what = name === 'json_object' ? 'a JSON object' : 'valid by ' + name
-  return <span class={'fits' + (valid ? '' : ' not')}>{valid ? <icons.Check /> : <icons.Warn />}<span>{valid ? what : 'not ' + what}</span></span>
+  const any = name === 'json_object' // which has no schema
+  const says = valid ? (any ? 'is a JSON object' : 'matches ' + name) : any ? 'is no JSON object' : 'does not match ' + name
+  return <span class={'fits' + (valid ? '' : ' not')}>{valid ? <icons.Check /> : <icons.Warn />}<span title={says}>{says}</span></span>
 }
 
 function Copy({ text }: { text: string }) {

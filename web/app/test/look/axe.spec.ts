@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { context, launch, phone, sidewaysScroll, type Look } from '../browser'
 import { FakeGateway, serveDist } from './fakegw'
-import { architecture, citedAnswer, conversations, failedTool, weather } from './scenes'
+import { architecture, citedAnswer, conversations, failedTool, formed, weather } from './scenes'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
@@ -71,6 +71,14 @@ describe.each(looks)('%s', (_, look) => {
     expect(await faults(page)).toEqual([])
     expect(await sidewaysScroll(page)).toBe(0)
     await page.keyboard.press('Escape')
+    gw.onSend = () => [formed(gw, 'half'), formed(gw, 'rest')]
+    await ask(page, 'JSON')
+    await page.locator('.hljs-attr').first().waitFor()
+    gw.onSend = () => formed(gw, 'wrong')
+    await ask(page, 'JSON?')
+    await page.locator('.fits.not').waitFor()
+    expect(await faults(page)).toEqual([])
+    expect(await sidewaysScroll(page)).toBe(0)
     gw.onSend = () => citedAnswer(gw)
     await ask(page, 'Replica?')
     await page.locator('.cite').first().click()

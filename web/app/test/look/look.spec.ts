@@ -6,7 +6,7 @@ import type { Server } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { context, launch, phone, shot, sidewaysScroll, type Look } from '../browser'
 import { FakeGateway, serveDist } from './fakegw'
-import { architecture, citedAnswer, conversations, failedTool, sources, weather } from './scenes'
+import { architecture, citedAnswer, conversations, failedTool, formed, sources, weather } from './scenes'
 
 let browser: Browser
 let server: Server
@@ -79,6 +79,29 @@ describe.each(looks)('%s', (name, look) => {
     await shot(page, `${name}-7document`)
     await page.keyboard.press('Escape')
     expect(await page.locator('dialog').count()).toBe(0)
+    expect(await sidewaysScroll(page)).toBe(0)
+    expect(await page.evaluate(() => window.violations)).toEqual([])
+    await page.context().close()
+  })
+
+  test('an answer in a format', async () => {
+    const { page, gw } = await open(look)
+    const code = page.locator('.code.json')
+    gw.onSend = () => formed(gw, 'half')
+    await ask(page, 'Which prices rose?')
+    await code.getByText('*Huber*').waitFor()
+    expect(await code.locator('.fits, button').count()).toBe(0)
+    await shot(page, `${name}-11json-written`)
+    formed(gw, 'rest')
+    await code.getByText('matches supplier_prices').waitFor()
+    await code.locator('.hljs-attr').first().waitFor()
+    expect(await code.locator('code').textContent()).toContain('\n  "id": 90071992547409931,\n  "note": "<b>as of')
+    await shot(page, `${name}-12json`)
+    gw.onSend = () => formed(gw, 'wrong')
+    await ask(page, 'And all of them?')
+    await page.locator('.fits.not').waitFor()
+    expect(await code.nth(1).locator('code').textContent()).toBe('Here it is: {"suppliers":')
+    await shot(page, `${name}-13json-wrong`)
     expect(await sidewaysScroll(page)).toBe(0)
     expect(await page.evaluate(() => window.violations)).toEqual([])
     await page.context().close()

@@ -29,6 +29,21 @@ export function failedTool(gw: FakeGateway): void {
   gw.finish()
 }
 
+/** Answers that were asked for in a format: one that is being written, one that has it, one that has it not. */
+export function formed(gw: FakeGateway, part: 'half' | 'rest' | 'wrong'): void {
+  if (part === 'half') {
+    gw.emit({ type: 'RUN_STARTED', runId: gw.state.run!.id, metadata: { parley: { question: gw.state.run!.question, format: { name: 'supplier_prices' } } } })
+    gw.text('j1', '{"supplier":"Ölmühle *Huber* & Söhne","rises":[{"article":"rapeseed oil, 1 l","from":2.10,"to":2.49,"since":"2026-09-01"},')
+    return
+  }
+  const format = { name: part === 'rest' ? 'supplier_prices' : 'a_name_of_a_schema_that_nobody_would_want_to_read_to_its_end_64ch', valid: part === 'rest' }
+  if (part === 'rest') gw.emit({ type: 'TEXT_MESSAGE_CONTENT', messageId: 'j1', delta: '{"article":"mustard","from":1.2,"to":1.35,"since":null}],"id":90071992547409931,"note":"<b>as of today</b>, see https://huber.example/price-list/2026/autumn/complete.pdf?utm=none","more":[]}' })
+  else gw.text('j2', 'Here it is: {"suppliers":')
+  gw.emit({ type: 'TEXT_MESSAGE_END', messageId: part === 'rest' ? 'j1' : 'j2', metadata: { parley: { format } } })
+  if (part === 'rest') gw.finish()
+  else gw.fail('format', 'The model\'s answer is not of the format, also after it was told so: at "/": it is not JSON. What it said is kept. Ask again, or loosen the schema.')
+}
+
 export const sources: Source[] = [
   {
     ref: 'architecture:12', document: 'architecture', title: 'Architecture', headings: ['Failure', 'A replica dies while it answers'], start: 0, end: 0,
