@@ -206,7 +206,7 @@ func TestACutAnswerIsGoneOnWithWithinItsBudget(t *testing.T) {
 			var asked atomic.Int32
 			script := func(r llmtest.Request) llmtest.Reply {
 				asked.Add(1)
-				r, begun := goesOn(r)
+				_, begun := goesOn(r)
 				if begun != "" {
 					return llmtest.Text(behind(begun, words("one", 2*half)))
 				}
