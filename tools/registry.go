@@ -55,7 +55,7 @@ type Registry struct {
 
 	news News // of changes that were made here
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex        // guards all below
 	compiled map[[32]byte]Tool // of the latest set, so bounded by Max
 	finder   *finder           // of the latest set
 	latest   latest
