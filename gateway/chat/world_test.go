@@ -251,6 +251,7 @@ type reader struct {
 	state   chat.State
 	reasons []string // of snapshots
 	seen    int      // entries
+	shown   []string // contents, delivery by delivery; read it after stop
 	stop    func()
 }
 
@@ -269,6 +270,7 @@ func (p *process) follow(conv string, at chat.Position, state chat.State) *reade
 				return
 			}
 			r.take(d)
+			r.shown = append(r.shown, contents(r.state.Messages))
 		}
 	}()
 	r.stop = func() { cancel(); <-done }
