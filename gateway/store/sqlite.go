@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // memory is the path of a store that is not kept.
@@ -89,15 +88,15 @@ func dsn(path string) string {
 }
 
 func openPools(dsn string) (*DB, error) {
-	w, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
+	writes, err := newSQLiteConnector(dsn + "&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
-	r, err := sql.Open("sqlite", dsn)
+	reads, err := newSQLiteConnector(dsn)
 	if err != nil {
-		w.Close()
 		return nil, err
 	}
+	w, r := sql.OpenDB(writes), sql.OpenDB(reads)
 	w.SetMaxOpenConns(1)
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
