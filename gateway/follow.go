@@ -102,7 +102,7 @@ func (c *conn) first(frame []byte) {
 // older returns the first message of a snapshot, if there are messages before
 // it.
 func (fo *follow) older(d chat.Delivery) string {
-	ctx, cancel := context.WithTimeout(fo.conn.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(fo.conn.s.ctx, 5*time.Second) // no child of the connection's, see [conn.within]
 	defer cancel()
 	return fo.conn.s.older(ctx, fo.c, d.First)
 }

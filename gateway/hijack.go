@@ -13,7 +13,7 @@ import (
 // control frames, of 127 bytes at most, are written through one. net/http's
 // are 4 KiB each, and most connections are idle.
 const (
-	readBuffer  = 512
+	readBuffer  = 256
 	writeBuffer = 128
 )
 

@@ -151,8 +151,8 @@ func (c *conn) command(cmd command) {
 		c.unsubscribe(cmd.C)
 		c.send(encode(reply{Type: frameOK, ID: cmd.ID, C: cmd.C}))
 	default:
-		ctx, cancel := context.WithTimeout(c.ctx, 30*time.Second)
-		defer cancel()
+		ctx, done := c.within(30 * time.Second)
+		defer done()
 		c.send(encode(c.s.execute(ctx, c.who, cmd)))
 	}
 }
