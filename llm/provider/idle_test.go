@@ -71,7 +71,7 @@ func idleStreams(b *testing.B, a longAnswer, n int) float64 {
 	piece := a.begin + a.text
 	head := fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(piece), piece)
 	m := openDialect(b, a.dialect, provider.Options{BaseURL: "http://quiet.test" + a.dialect.Base(), Client: &http.Client{Transport: &http.Transport{
-		ReadBufferSize: 1 << 10, WriteBufferSize: 512, DisableCompression: true, // as a client of the provider's own has them
+		ReadBufferSize: 512, WriteBufferSize: 256, DisableCompression: true, // as a client of the provider's own has them
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return &quietConn{begun: strings.NewReader(head), asked: make(chan struct{}), closed: make(chan struct{})}, nil
 		},

@@ -132,9 +132,9 @@ func streamingClient(given *http.Client) *http.Client {
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 10 * time.Second,
 			ForceAttemptHTTP2:   true,
-			ReadBufferSize:      1 << 10,
-			WriteBufferSize:     512, // ten thousand silent streams hold one each
-			MaxIdleConnsPerHost: 64,  // the default of 2 dials anew for nearly every one of parallel streams
+			ReadBufferSize:      512, // ten thousand silent streams hold one of each
+			WriteBufferSize:     256,
+			MaxIdleConnsPerHost: 64, // the default of 2 dials anew for nearly every one of parallel streams
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true, // compressors hold pieces back
 		}

@@ -27,6 +27,7 @@ var _ llm.Model = (*Remote)(nil)
 type wire struct {
 	provider string // in errors and usage
 	url      string
+	target   *url.URL // the same
 	host     string
 	header   http.Header // the key in it
 	key      string
@@ -102,7 +103,10 @@ func (r *Remote) Host() string { return r.host }
 func (r *Remote) CloseIdleConnections() { r.client.CloseIdleConnections() }
 
 // at sets the address that requests go to.
-func (r *Remote) at(u *url.URL) { r.url, r.host = u.String(), u.Host }
+func (r *Remote) at(u *url.URL) {
+	r.url, r.host = u.String(), u.Host
+	r.target, _ = url.Parse(r.url) // for what cannot be parsed no request is made
+}
 
 // Stream asks the model, see [llm.Model]. Errors are of type [*llm.Error],
 // but for ctx's own.
@@ -137,7 +141,7 @@ func (w *wire) post(ctx context.Context, request any) (*http.Response, error) {
 	}
 	r.ContentLength = int64(len(body))
 	r.GetBody = func() (io.ReadCloser, error) { return p.open(), nil }
-	r.Header = w.header // which a transport only reads
+	r.URL, r.Header = w.target, w.header // which a transport only reads, and holds for as long as an answer streams
 	return w.client.Do(r)
 }
 

@@ -79,7 +79,7 @@ func forget(resp *http.Response) { resp.Header, resp.Request = nil, nil }
 const (
 	// slowBuffer is enough for a model that says a few words at a time, as
 	// most of ten thousand streams do.
-	slowBuffer = 768
+	slowBuffer = 512
 	fastBuffer = 4 << 10
 )
 
