@@ -208,6 +208,7 @@ export async function rename(id: string, title: string): Promise<void> {
   try {
     await api.renameConversation(id, title)
     edits++
+    setTitle(id, title) // a list that came meanwhile had the old one
   } catch (err) {
     setTitle(id, old)
     toast.value = { text: `Not renamed. ${(err as Error).message}` }
@@ -220,7 +221,8 @@ const deleting = new Map<string, () => void>()
 /** Hides a conversation at once and deletes it when nobody took it back. */
 export function remove(id: string): void {
   const list = conversations.peek() ?? []
-  const title = list.find((c) => c.id === id)?.title || 'Conversation'
+  const at = list.findIndex((c) => c.id === id)
+  const title = list[at]?.title || 'Conversation'
   conversations.value = list.filter((c) => c.id !== id)
   if (thread.peek() === id) show(undefined)
   const commit = () => {
@@ -238,6 +240,9 @@ export function remove(id: string): void {
     clearTimeout(timer)
     deleting.delete(id)
     toast.value = undefined
+    const left = conversations.peek() ?? []
+    const missing = at >= 0 && !left.some((c) => c.id === id)
+    conversations.value = missing ? left.toSpliced(at, 0, list[at]!) : [...left]
     void refreshList()
   }
   const timer = setTimeout(commit, undoMs)

@@ -218,6 +218,12 @@ test('keyboard alone: ask, read on, open a call, rename, delete and undo', async
   await page.keyboard.press('Enter')
   expect(await head.getAttribute('aria-expanded')).not.toBe(before)
   const row = page.locator('.list li.current')
+  let save = () => {} // the title is saved late: the list that Undo brings has the old one
+  const saved = new Promise<void>((done) => (save = done))
+  await page.route('**/v1/conversations/*', async (route) => {
+    if (route.request().method() === 'PATCH') await saved
+    await route.continue()
+  })
   await row.getByRole('button').focus()
   await page.keyboard.press('Enter')
   await page.keyboard.press('Enter')
@@ -229,7 +235,10 @@ test('keyboard alone: ask, read on, open a call, rename, delete and undo', async
   await page.keyboard.press('ArrowDown')
   await page.keyboard.press('Enter')
   await page.getByRole('button', { name: 'Undo' }).focus()
+  const listed = page.waitForResponse((r) => new URL(r.url()).pathname === '/v1/conversations')
   await page.keyboard.press('Enter')
+  await listed
+  save()
   await page.getByRole('link', { name: 'Two cities' }).waitFor()
 })
 
