@@ -44,7 +44,7 @@ func chaosFleet(t *testing.T, w *chaosWorld, n int) []*chaos.Talk {
 			}
 			talks[i].Follow(&chaos.Follower{Name: "WebSocket", Way: (*chaos.Follower).ByWebSocket, Judge: chaosJudge})
 			talks[i].Follow(&chaos.Follower{Name: "SSE", Way: (*chaos.Follower).ByStream, Judge: chaosJudge})
-			for talks[i].Followers[0].Position().N < 8 && chaos.Pause(t.Context(), 10*time.Millisecond) { // it has some words
+			for talks[i].Followers[0].Position().N < 8 && client.Pause(t.Context(), 10*time.Millisecond) { // it has some words
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func chaosRedisAway(t *testing.T) {
 	w := newChaosWorld(t, chaosSetup{replicas: 3, aof: "everysec"})
 	talks := chaosFleet(t, w, 200)
 	w.redis.kill()
-	chaos.Pause(t.Context(), chaosOutage)
+	client.Pause(t.Context(), chaosOutage)
 	w.redis.start()
 	chaosRest(t, "Redis away for 10 s", talks)
 }
@@ -146,7 +146,7 @@ func chaosStoreAway(t *testing.T) {
 	w.db.Kill(t)
 	w.removeSocket() // as a server does that is stopped
 	gone := time.Now()
-	chaos.Pause(t.Context(), time.Second) // what was on its way has arrived
+	client.Pause(t.Context(), time.Second) // what was on its way has arrived
 	before := make([]chat.Position, len(talks))
 	for i, talk := range talks {
 		before[i] = talk.Followers[0].Position()
@@ -158,7 +158,7 @@ func chaosStoreAway(t *testing.T) {
 		refused = append(refused, sayOnce(t.Context(), talks[i].Person.Doors[i%3], q, talks[i].Conv))
 		again = append(again, q)
 	}
-	chaos.Pause(t.Context(), time.Until(gone.Add(6*time.Second)))
+	client.Pause(t.Context(), time.Until(gone.Add(6*time.Second)))
 	still := 0
 	for i, talk := range talks {
 		if talk.Followers[0].Position() == before[i] {
@@ -168,7 +168,7 @@ func chaosStoreAway(t *testing.T) {
 	if still > 0 {
 		t.Errorf("%d of %d answers did not go on while the store was away", still, len(talks))
 	}
-	chaos.Pause(t.Context(), time.Until(gone.Add(chaosOutage)))
+	client.Pause(t.Context(), time.Until(gone.Add(chaosOutage)))
 	w.db.Start(t)
 	chaosRefusals(t, refused)
 	for i, q := range again {

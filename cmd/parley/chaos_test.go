@@ -139,7 +139,7 @@ func (r *chaosRound) play(seed uint64) {
 		d := chaos.NewDice(seed, uint64(r.n+1)<<20+uint64(i))
 		all.Go(func() { r.converse(ctx, d, fmt.Sprintf("%d.%d", r.n, i), rest) })
 	}
-	chaos.Pause(ctx, r.dice.Span(300*time.Millisecond, 2500*time.Millisecond))
+	client.Pause(ctx, r.dice.Span(300*time.Millisecond, 2500*time.Millisecond))
 	r.strike(ctx, faults)
 	close(rest)
 	all.Wait()
@@ -161,7 +161,7 @@ func (r *chaosRound) strike(ctx context.Context, faults []chaosFault) {
 			soon = append(soon, mend)
 		}
 	}
-	chaos.Pause(ctx, hold)
+	client.Pause(ctx, hold)
 	for _, mend := range slices.Concat(soon, late) {
 		mend()
 	}
@@ -206,7 +206,7 @@ func (r *chaosRound) converse(ctx context.Context, d *chaos.Dice, name string, r
 
 // say says what people say.
 func (r *chaosRound) say(ctx context.Context, t *chaos.Talk, d *chaos.Dice, name string) (err error) {
-	chaos.Pause(ctx, d.Span(0, 500*time.Millisecond))
+	client.Pause(ctx, d.Span(0, 500*time.Millisecond))
 	if t.Person, err = chaos.NewPerson(ctx, r.w.doors, "", d); err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (r *chaosRound) say(ctx context.Context, t *chaos.Talk, d *chaos.Dice, name
 func (r *chaosRound) more(ctx context.Context, t *chaos.Talk, d *chaos.Dice, q *chaos.Asked, name string) (errs []error) {
 	last := q
 	if d.One(3) {
-		chaos.Pause(ctx, d.Span(0, 2*time.Second))
+		client.Pause(ctx, d.Span(0, 2*time.Second))
 		ask := t.Ask
 		if d.One(2) {
 			ask = t.AskTwice
@@ -234,11 +234,11 @@ func (r *chaosRound) more(ctx context.Context, t *chaos.Talk, d *chaos.Dice, q *
 		last = second
 	}
 	if d.One(6) {
-		chaos.Pause(ctx, d.Span(0, 2*time.Second))
+		client.Pause(ctx, d.Span(0, 2*time.Second))
 		errs = append(errs, t.StopAnswer(ctx, q))
 	}
 	if d.One(8) {
-		for !t.SeenEnded(last.Run) && chaos.Pause(ctx, 20*time.Millisecond) {
+		for !t.SeenEnded(last.Run) && client.Pause(ctx, 20*time.Millisecond) {
 		}
 		errs = append(errs, t.AnswerAnew(ctx, last))
 	}

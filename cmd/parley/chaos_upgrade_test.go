@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"parley/cmd/parley/chaos"
+	"parley/cmd/parley/client"
 	"parley/gateway/chat"
 )
 
@@ -182,7 +183,7 @@ func (u *chaosUpgrade) begin(name string, door, i int) *chaos.Talk {
 		talk.Follow(&chaos.Follower{Name: fmt.Sprint("WebSocket to ", d), Way: (*chaos.Follower).ByWebSocket, Doors: p.Doors[d : d+1], Judge: chaosJudge})
 		talk.Follow(&chaos.Follower{Name: fmt.Sprint("SSE to ", d), Way: (*chaos.Follower).ByStream, Doors: p.Doors[d : d+1], Judge: chaosJudge})
 	}
-	for talk.Followers[0].Position().N < 10 && chaos.Pause(u.t.Context(), 5*time.Millisecond) {
+	for talk.Followers[0].Position().N < 10 && client.Pause(u.t.Context(), 5*time.Millisecond) {
 	}
 	return talk
 }

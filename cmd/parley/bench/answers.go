@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"parley/cmd/parley/client"
 	"time"
 )
 
@@ -93,12 +94,12 @@ func (l *load) window(ctx context.Context) error {
 	l.tally.open.Store(true)
 	l.tell("Measuring for %v", l.o.Duration)
 	if l.o.Drain {
-		sleep(ctx, l.o.Duration/3)
+		client.Pause(ctx, l.o.Duration/3)
 		l.tell("Stopping %s", l.targets[0].URL)
 		l.replicas[0].terminate()
-		sleep(ctx, l.o.Duration-l.o.Duration/3)
+		client.Pause(ctx, l.o.Duration-l.o.Duration/3)
 	} else {
-		sleep(ctx, l.o.Duration)
+		client.Pause(ctx, l.o.Duration)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -318,19 +318,9 @@ func (l *load) settled(ctx context.Context) cost {
 		return cost{}
 	}
 	l.collect(ctx)
-	sleep(ctx, l.o.Settle)
+	client.Pause(ctx, l.o.Settle)
 	l.collect(ctx)
 	return l.cost(ctx)
-}
-
-// sleep waits, or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // hangUp ends all connections and waits for their goroutines.

@@ -257,14 +257,7 @@ func (k *link) pause(ctx context.Context, err error, tries int) bool {
 		wait, k.bye = k.bye, 0
 	}
 	k.home++ // elsewhere, if there is another
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return client.Pause(ctx, wait)
 }
 
 // hopeless reports whether dialling again will bring the same answer.

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/cmd/parley/client"
 	"parley/cmd/parley/plain"
 )
 
@@ -122,11 +123,11 @@ func (g *game) play(ctx context.Context) {
 func (g *game) kill(ctx context.Context) {
 	i := g.n % len(g.plan.Kills)
 	g.row.Fault = g.plan.Kills[i]
-	Pause(ctx, g.dice.Span(500*time.Millisecond, 2*time.Second))
+	client.Pause(ctx, g.dice.Span(500*time.Millisecond, 2*time.Second))
 	g.at = time.Now()
 	g.shell(ctx, g.plan.Kills[i])
 	if i < len(g.plan.Restarts) {
-		Pause(ctx, g.plan.Down)
+		client.Pause(ctx, g.plan.Down)
 		g.shell(context.WithoutCancel(ctx), g.plan.Restarts[i])
 	}
 }
@@ -189,7 +190,7 @@ func (g *game) say(ctx context.Context, t *Talk, d *Dice, h habit, name string) 
 		f.Flips, f.Stalls = h.flips, h.stalls
 		t.Follow(f)
 	}
-	Pause(ctx, d.Span(200*time.Millisecond, time.Second))
+	client.Pause(ctx, d.Span(200*time.Millisecond, time.Second))
 	if h.stops {
 		err = t.StopAnswer(ctx, q)
 	}

@@ -85,7 +85,7 @@ func (f *Follower) run(ctx context.Context) {
 		if f.Position() != before {
 			wait = first
 		}
-		Pause(ctx, f.dice.Span(wait/2, wait))
+		client.Pause(ctx, f.dice.Span(wait/2, wait))
 	}
 }
 
@@ -131,7 +131,7 @@ func (f *Follower) caughtUp() {
 // stall has a slow reader do nothing for a while, now and then.
 func (f *Follower) stall(ctx context.Context) {
 	if f.Stalls && f.dice.One(20) {
-		Pause(ctx, f.dice.Span(0, time.Second))
+		client.Pause(ctx, f.dice.Span(0, time.Second))
 	}
 }
 

@@ -95,7 +95,7 @@ func (p *Person) Insist(ctx context.Context, do func(context.Context, *client.Cl
 		if refusedForGood(err) {
 			return fmt.Errorf("%s at %s: %w", door.Target.URL.Host, time.Now().Format("15:04:05.000"), err)
 		}
-		if !Pause(ctx, wait) {
+		if !client.Pause(ctx, wait) {
 			return errors.Join(ctx.Err(), err)
 		}
 	}
@@ -204,16 +204,4 @@ func (p *Person) forget(ctx context.Context, conv string) error {
 	return p.Insist(ctx, func(ctx context.Context, a *client.Client) error {
 		return a.Do(ctx, client.Request{Method: http.MethodDelete, Path: "/v1/conversations/" + conv}, nil)
 	})
-}
-
-// Pause waits, and reports false if ctx has ended before.
-func Pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -69,7 +69,7 @@ func (t *Talk) StopAnswer(ctx context.Context, q *Asked) error {
 		return fmt.Errorf("cancel: %w", err)
 	}
 	for !t.SeenEnded(q.Run) {
-		if !Pause(ctx, 2*time.Millisecond) {
+		if !client.Pause(ctx, 2*time.Millisecond) {
 			return ctx.Err()
 		}
 		if time.Since(since) > client.SilenceActive {
@@ -152,7 +152,7 @@ func (t *Talk) Settle(ctx context.Context, expect Expectation) (v Verdict) {
 		limit, cancel := context.WithTimeout(look, client.SilenceActive)
 		v = t.examine(limit, expect)
 		cancel()
-		if len(v.Wrong) == 0 || !Pause(ctx, 100*time.Millisecond) {
+		if len(v.Wrong) == 0 || !client.Pause(ctx, 100*time.Millisecond) {
 			return v
 		}
 	}

@@ -96,7 +96,7 @@ func (f *Follower) frame(ctx context.Context, fr frame) error {
 	case "ev":
 		f.entries(fr.Items...)
 	case "bye":
-		Pause(ctx, time.Duration(fr.RetryMs)*time.Millisecond)
+		client.Pause(ctx, time.Duration(fr.RetryMs)*time.Millisecond)
 		return errors.New("bye")
 	case "err":
 		return fmt.Errorf("refused: %w", fr.Problem)
