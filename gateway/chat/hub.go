@@ -251,7 +251,7 @@ func (h *Hub) view(ctx context.Context, conv string) (view, error) {
 		return view{}, err
 	}
 	stored, from, err := h.o.Cold(ctx, conv)
-	if err == nil && (!at.IsZero() || len(stored.Messages) > 0) && rolledBack(s, at, stored, from) { // or the log has begun or grown since it was read
+	if err == nil && rolledBack(s, at, stored, from) { // or the log has begun or grown since it was read
 		if s, at, head, err = h.fold(ctx, conv); err != nil {
 			return view{}, err
 		}
