@@ -2,8 +2,9 @@ package bench
 
 import (
 	"context"
-	"parley/cmd/parley/client"
 	"time"
+
+	"parley/cmd/parley/client"
 )
 
 // openAnswers opens the connections of those who ask and follow.
