@@ -42,3 +42,39 @@ func TestNothingIsTakenBackFromWhoJoinsAtTheBeginning(t *testing.T) {
 		}
 	})
 }
+
+// Who joins while an answer ends reads a log that has not got the end yet, and
+// then a store that has: that is no reason to have the log written anew, which
+// gives everybody a snapshot.
+func TestJoiningAtTheEndIsNoRollback(t *testing.T) {
+	onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
+		w := newWorld(t, client)
+		a := w.start(nil)
+		it := w.ask("conv", "r1")
+		l := a.claim("conv")
+		begin(l, it)
+		say(l, "r1", "m", "answer", true, false)
+		w.flush(l)
+		w.archive(l, it, chat.RunRunning)
+		s, at := w.inLog("conv")
+		var once sync.Once
+		w.hub.Cold = func(ctx context.Context, conv string) (chat.State, chat.Position, error) {
+			once.Do(func() {
+				say(l, "r1", "m", "", false, true)
+				finish(l, "r1")
+				w.flush(l)
+				w.archive(l, it, chat.RunDone)
+			})
+			return chat.FromArchive(ctx, w.db, conv)
+		}
+		f := w.start(nil).follow("conv", at, s)
+		f.sees("user:question r1 assistant:answer")
+		eventually(t, "the end is there", func() bool { s, _, _ := f.now(); return !s.Active() })
+		if _, _, reasons := f.now(); len(reasons) != 0 {
+			t.Errorf("snapshots: %v", reasons)
+		}
+		if _, in, _, _ := chat.KeysOf("conv"); w.rdb.LLen(w.ctx(), in).Val() != 1 {
+			t.Error("the log is to be healed, and nothing is wrong with it")
+		}
+	})
+}

@@ -68,14 +68,14 @@ func (r *room) read() (whole bool, err error) {
 // generation, since whoever joins most likely left off there.
 func (r *room) first(ctx context.Context) error {
 	rs, err := r.hub.log.generation(ctx, r.conv)
+	if err == nil && len(rs) > 0 {
+		rs, err = r.compared(ctx, rs)
+	}
 	if err != nil {
 		return err
 	}
 	if len(rs) == 0 {
 		return r.cold(ctx)
-	}
-	if err := r.compare(ctx, rs); err != nil {
-		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,20 +95,39 @@ func (r *room) first(ctx context.Context) error {
 	return nil
 }
 
-// compare has the log healed if it was rolled back while nobody wrote it.
-func (r *room) compare(ctx context.Context, rs []record) error {
+// compared returns the log's last generation, which rs was when it was read,
+// and has the log healed if it was rolled back while nobody wrote it.
+func (r *room) compared(ctx context.Context, rs []record) ([]record, error) {
+	_, back, err := r.rolledBack(ctx, rs)
+	if err != nil || !back {
+		return rs, err
+	}
+	// The store may only have heard of what the log has got since.
+	if rs, err = r.hub.log.generation(ctx, r.conv); err != nil {
+		return nil, err
+	}
+	gen, back, err := r.rolledBack(ctx, rs)
+	if err != nil || !back {
+		return rs, err
+	}
+	return rs, r.heal(ctx, gen)
+}
+
+// rolledBack reports whether a log ends before what the room has heard, or
+// before the store, and the generation that is not to be believed then.
+func (r *room) rolledBack(ctx context.Context, rs []record) (gen uint64, back bool, err error) {
 	s, at, err := foldAll(rs)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	r.mu.Lock()
 	head := r.head
 	r.mu.Unlock()
 	stored, from, err := r.hub.o.Cold(ctx, r.conv)
-	if err != nil || !at.Before(head) && !rolledBack(s, at, stored, from) {
-		return nil // without the store the log is all that there is
+	if err != nil {
+		return 0, false, nil // without the store the log is all that there is
 	}
-	return r.heal(ctx, max(at.Generation, head.Generation))
+	return max(at.Generation, head.Generation), at.Before(head) || rolledBack(s, at, stored, from), nil
 }
 
 // recheck compares the log of a run of which nothing more came.
@@ -116,7 +135,7 @@ func (r *room) recheck() {
 	ctx, cancel := context.WithTimeout(r.hub.ctx, 5*time.Second)
 	defer cancel()
 	if rs, err := r.hub.log.generation(ctx, r.conv); err == nil {
-		_ = r.compare(ctx, rs) // what fails is tried again after another silence
+		_, _ = r.compared(ctx, rs) // what fails is tried again after another silence
 	}
 }
 

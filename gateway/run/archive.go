@@ -39,10 +39,23 @@ func (a *answer) batch(st chat.State, rec *chat.RunRecord) chat.Batch {
 	return b
 }
 
+// logFirst is how long what was said may be on its way to the log before the
+// store has it all the same: Redis is away then, and the store keeps it safe.
+const logFirst = 250 * time.Millisecond
+
+// logged waits until all that was said is in the log. A store that knows more
+// than the log means to followers that the log was rolled back.
+func (a *answer) logged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, logFirst)
+	defer cancel()
+	_ = a.lease.Flush(ctx) // what ends the lease is found out behind it
+}
+
 // archive stores a batch under the lease's generation. A store that is away
 // is waited for, since the answer goes on in the log meanwhile; one that is
 // full is not.
 func (a *answer) archive(ctx context.Context, b chat.Batch) error {
+	a.logged(ctx)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		gen := a.lease.Generation()
 		err := a.r.answers.Archive(ctx, a.lease.Conversation, gen, b)
