@@ -33,6 +33,7 @@ type Item struct {
 	Message  *llm.Message `json:"message,omitempty"`
 	Replaces string       `json:"replaces,omitempty"`
 	Edits    string       `json:"edits,omitempty"`
+	Instead  uint64       `json:"instead,omitempty"` // of a Heal: the generation that a new one is to replace
 
 	raw string // as it stands in the inbox, by which it is removed
 }

@@ -229,8 +229,7 @@ func (l *Lease) Inbox(ctx context.Context) ([]Item, error) {
 			rest = append(rest, it)
 			continue
 		}
-		l.Doubt()
-		if err := l.Flush(ctx); err != nil {
+		if err := l.heal(ctx, it.Instead); err != nil {
 			return nil, err
 		}
 		if err := l.Remove(ctx, it); err != nil {
@@ -238,6 +237,18 @@ func (l *Lease) Inbox(ctx context.Context) ([]Item, error) {
 		}
 	}
 	return rest, nil
+}
+
+// heal begins a new generation instead of one that a follower cannot believe.
+// If that was replaced meanwhile it only makes sure that the log is whole:
+// whoever joins between a claim and the entry that opens its generation asks
+// for what is coming anyway.
+func (l *Lease) heal(ctx context.Context, gen uint64) error {
+	if 0 < gen && gen < l.Generation() {
+		return l.Fresh(ctx)
+	}
+	l.Doubt()
+	return l.Flush(ctx)
 }
 
 // Remove takes an item out of the inbox, whose effect must be safe by now.

@@ -369,3 +369,46 @@ func TestHealIsAskedForAgain(t *testing.T) {
 		f.sees("user:question r1 assistant:half assistant:the rest user:question r2")
 	})
 }
+
+// Who joins between a claim and the entry that opens its generation sees a
+// store that is ahead of the log, and asks for what is coming anyway.
+func TestHealThatComesLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		instead func(l *chat.Lease) uint64
+		lost    int64 // entries of the log's tail
+		anew    bool
+	}{
+		"of a generation that was replaced":         {instead: func(l *chat.Lease) uint64 { return l.Generation() - 1 }},
+		"of one that has come back":                 {instead: func(l *chat.Lease) uint64 { return l.Generation() - 1 }, lost: 4, anew: true},
+		"of what is written":                        {instead: (*chat.Lease).Generation, anew: true},
+		"by a version that does not say instead of": {instead: func(*chat.Lease) uint64 { return 0 }, anew: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, client func() redis.UniversalClient) {
+				w := newWorld(t, client)
+				w.queue.TTL = time.Minute // the writer does not find out by itself
+				a := w.start(nil)
+				l := w.talk(a, "conv")
+				f := a.follow("conv", chat.Position{}, chat.State{})
+				f.sees("user:question r1 assistant:")
+				before := l.Generation()
+				log, in, _, _ := chat.KeysOf("conv")
+				if c.lost > 0 {
+					dropTail(w, log, c.lost)
+				}
+				w.post("conv", chat.Item{ID: "heal", Kind: chat.Heal, Instead: c.instead(l)})
+				if its, err := l.Inbox(w.ctx()); err != nil || len(its) != 1 {
+					t.Fatalf("%v, %v", its, err)
+				}
+				if anew := l.Generation() > before; anew != c.anew {
+					t.Errorf("a new generation is begun: %v, want %v", anew, c.anew)
+				}
+				if n := w.rdb.LLen(w.ctx(), in).Val(); n != 1 {
+					t.Errorf("%d items are in the inbox, want the question", n)
+				}
+				say(l, "r1", "m", "whole", false, true)
+				f.sees("user:question r1 assistant:whole")
+			})
+		})
+	}
+}

@@ -192,7 +192,7 @@ func (r *room) heal(ctx context.Context, gen uint64) error {
 	r.ill, r.healed = gen, now
 	r.mu.Unlock()
 	id := fmt.Sprintf("heal.%d.%d", gen, now.UnixMilli()/500)
-	_, err := r.hub.inbox.Post(ctx, r.conv, Item{ID: id, Kind: Heal})
+	_, err := r.hub.inbox.Post(ctx, r.conv, Item{ID: id, Kind: Heal, Instead: gen})
 	return err
 }
 
