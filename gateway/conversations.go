@@ -147,8 +147,12 @@ func checkTitle(t string) error {
 }
 
 func (s *Server) deleteConversation(c echo.Context) error {
-	if err := s.Store.DeleteConversation(c.Request().Context(), c.Param("c")); err != nil {
+	ctx, conv := c.Request().Context(), c.Param("c")
+	if err := s.Store.DeleteConversation(ctx, conv); err != nil {
 		return err
+	}
+	if err := s.Runner.Deleted(ctx, conv); err != nil {
+		s.Log.Warn("nobody is told that a conversation was deleted", "conversation", conv, "error", err)
 	}
 	return c.NoContent(http.StatusNoContent)
 }

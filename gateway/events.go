@@ -75,6 +75,10 @@ func (s *Server) stream(ctx context.Context, c echo.Context, at chat.Position) e
 			if err := writeDelivery(w, d); err != nil {
 				return nil // the client is gone
 			}
+			if d.Reason == chat.ReasonDeleted {
+				w.Flush()
+				return nil
+			}
 		case <-look.C:
 			if !s.Identity.good(ctx, who(c)) {
 				return nil // whoever dials again is told why

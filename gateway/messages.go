@@ -93,6 +93,9 @@ func (s *Server) await(ctx context.Context, q chat.Question, wait time.Duration)
 }
 
 func (s *Server) endedIn(ctx context.Context, d chat.Delivery, run string) bool {
+	if d.Reason == chat.ReasonDeleted {
+		return true
+	}
 	if d.Snapshot != nil { // what was said in between may have ended in it
 		rec, err := s.Store.RunRecord(ctx, run)
 		return err == nil && rec.Status.Rests()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,7 +30,7 @@ func (t *talk) frame(ctx context.Context, f client.Frame) error {
 	case "ev":
 		t.events(f)
 	case "snap":
-		t.snap(f)
+		return t.snap(f)
 	case "eph":
 		t.waits(f)
 	case "bye":
@@ -179,15 +180,18 @@ func (t *talk) again(p *client.Problem) {
 	t.retry.Reset(min(max(time.Duration(p.RetryMs)*time.Millisecond, t.firstPause), client.MaxPause))
 }
 
+// errDeleted is why nothing more comes of a conversation.
+var errDeleted = errors.New("it was deleted")
+
 // closed deals with a conversation that the server does not show.
-func (t *talk) closed(p *client.Problem) error {
+func (t *talk) closed(cause error) error {
 	conv := t.conv
 	t.conv, t.subID = "", ""
 	if !t.interactive {
-		return fmt.Errorf("conversation %s: %w", conv, p)
+		return fmt.Errorf("conversation %s: %w", conv, cause)
 	}
 	t.asked = nil
-	t.screen.fail("Conversation %s: %v. The next question begins a new one.", conv, p)
+	t.screen.fail("Conversation %s: %v. The next question begins a new one.", conv, cause)
 	return nil
 }
 
@@ -207,9 +211,12 @@ func (t *talk) events(f client.Frame) {
 }
 
 // snap replaces the window: what is older stays.
-func (t *talk) snap(f client.Frame) {
+func (t *talk) snap(f client.Frame) error {
 	if f.C != t.conv || f.Snapshot == nil {
-		return
+		return nil
+	}
+	if f.Snapshot.Deleted {
+		return t.closed(errDeleted)
 	}
 	old := t.state.Messages
 	t.state, t.at = *f.Snapshot, f.At
@@ -219,6 +226,7 @@ func (t *talk) snap(f client.Frame) {
 		t.state.Messages = slices.Concat(old[:i], t.state.Messages)
 	}
 	t.changed()
+	return nil
 }
 
 // waits says how many come before the awaited answer: when that is told first,

@@ -301,6 +301,19 @@ func TestChatSaysWhyItCannotBegin(t *testing.T) {
 	}
 }
 
+// Nothing comes of a question whose conversation is deleted meanwhile.
+func TestChatOfADeletedConversation(t *testing.T) {
+	s, tm := newFake(t, func(s *fakeServer, run string) {
+		s.put(run, chat.Event{Type: chat.TextStart, MessageID: "a1", Role: llm.Assistant})
+		s.words(run, "a1", "Half ", "an ")
+		s.rollback(chat.State{Deleted: true})
+	}), newTerminal(t)
+	code := tm.chat(t, s, "", "--once", "Will you answer?")
+	if want := "conversation " + fakeConv + ": it was deleted"; code != exitFailed || !strings.Contains(tm.errOut.String(), want) {
+		t.Errorf("exit %d, %q, want %q", code, tm.errOut.String(), want)
+	}
+}
+
 func TestChatInATerminal(t *testing.T) {
 	s, tm := newFake(t, func(s *fakeServer, run string) { s.say(run, "a"+run, "Hello "+run+"."); s.finish(run) }), newTerminal(t)
 	a := &app{

@@ -66,7 +66,7 @@ type Event struct {
 	// Of conversation.generation.
 	Prev     *Position `json:"prev,omitempty"` // the entry that it follows, absent for none
 	By       string    `json:"by,omitempty"`   // the replica that writes
-	Kind     string    `json:"kind,omitempty"` // claim, doubt, trim
+	Kind     string    `json:"kind,omitempty"` // claim, doubt, deleted
 	Same     bool      `json:"same,omitempty"` // Snapshot is what the entries up to Prev add up to
 	Snapshot *State    `json:"snapshot,omitempty"`
 

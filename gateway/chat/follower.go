@@ -27,11 +27,15 @@ type Follower struct {
 type Delivery struct {
 	At       Position // where the follower stands with it
 	Snapshot json.RawMessage
-	Reason   string // of a snapshot: joined, rollback, trimmed
+	Reason   string // of a snapshot: joined, rollback, trimmed, deleted
 	First    string // of a snapshot: its first message
 	Entries  []Encoded
 	More     bool // there may be more behind it
 }
+
+// ReasonDeleted is the reason of the snapshot behind which nothing comes: the
+// conversation was deleted.
+const ReasonDeleted = "deleted"
 
 // An Encoded entry is shared by all followers and must not be changed.
 type Encoded struct {
@@ -134,7 +138,7 @@ func (f *Follower) fromRing(items []ringItem, limit int) Delivery {
 				break
 			}
 			f.at = it.at
-			return Delivery{At: it.at, Snapshot: it.snap, Reason: "rollback", First: it.first, More: true}
+			return Delivery{At: it.at, Snapshot: it.snap, Reason: it.reason(), First: it.first, More: true}
 		}
 		d.Entries = append(d.Entries, Encoded{it.at, it.raw, it.framed})
 		f.at = it.at

@@ -16,6 +16,7 @@ type ringItem struct {
 	same   bool            // and whether its snapshot is what the entries up to prev add up to
 	snap   json.RawMessage // and that snapshot
 	first  string          // and the snapshot's first message
+	gone   bool            // and whether that says that the conversation was deleted
 	raw    []byte          // the entry, without a snapshot
 	framed []byte          // the entry as it goes onto the wire
 }
@@ -130,7 +131,7 @@ func (r *room) item(rec record) (ringItem, bool) {
 		snap := e.Ev.Snapshot
 		snap.Messages = Shown(snap.Messages)
 		it.snap, _ = json.Marshal(snap)
-		it.first = snap.first()
+		it.first, it.gone = snap.first(), snap.Deleted
 		e.Ev.Snapshot = nil
 		it.raw, _ = json.Marshal(e)
 		r.active = snap.Active()
@@ -175,6 +176,14 @@ func (r *room) push(it ringItem) {
 		r.base = r.ring[over-1].at
 		r.ring = slices.Clone(r.ring[over:])
 	}
+}
+
+// reason says why a follower gets the snapshot in place of what led to it.
+func (it *ringItem) reason() string {
+	if it.gone {
+		return ReasonDeleted
+	}
+	return "rollback"
 }
 
 func (it *ringItem) size() int { return len(it.raw) + len(it.framed) + len(it.snap) }

@@ -20,6 +20,8 @@ var (
 	renewLua string
 	//go:embed lua/release.lua
 	releaseLua string
+	//go:embed lua/delete.lua
+	deleteLua string
 )
 
 var (
@@ -28,4 +30,5 @@ var (
 	claimScript   = redis.NewScript(claimLua)
 	renewScript   = redis.NewScript(renewLua)
 	releaseScript = redis.NewScript(releaseLua)
+	deleteScript  = redis.NewScript(deleteLua)
 )

@@ -26,6 +26,8 @@ type State struct {
 
 	Suggestions []string `json:"suggestions,omitempty"` // what could be asked next; until something is
 
+	Deleted bool `json:"deleted,omitempty"` // there is nothing more, and nothing comes
+
 	writing map[string]*strings.Builder // content of open messages; Content holds it once closed
 }
 

@@ -239,6 +239,12 @@ func (r *Runner) Cancel(ctx context.Context, conv, run string) error {
 	return r.post(ctx, conv, "", chat.Item{ID: cancelID(run), Kind: chat.Cancel, Run: run})
 }
 
+// Deleted ends what goes on in a conversation that the store has no more, and
+// tells all who follow it, on all replicas.
+func (r *Runner) Deleted(ctx context.Context, conv string) error {
+	return r.inbox.Deleted(ctx, conv)
+}
+
 // ErrUnheard is returned when Redis is away: a question is in the store then,
 // and will be answered, but nobody could be told of it.
 var ErrUnheard = errors.New("run: Redis is away")

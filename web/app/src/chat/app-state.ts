@@ -58,6 +58,10 @@ export const session = new Session({
     announce({ cancelled: 'Answer stopped.', failed: 'The answer failed.', waiting: 'The answer waits for your decision.' }[c.state.run?.status as string] ?? 'Answer complete.')
     void refreshList()
   },
+  onGone: () => {
+    announce('This conversation was deleted.')
+    void refreshList()
+  },
   onTitle: (id, title) => setTitle(id, title),
   onOutbox: () => schedule(),
   onThread: (local, id) => {

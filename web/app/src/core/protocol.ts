@@ -167,6 +167,7 @@ export interface State {
   pins?: string[] // feeds, by name
   interrupts?: Interrupt[] // what the run waits for
   suggestions?: string[] // what could be asked next
+  deleted?: boolean // there is nothing more, and nothing comes
 }
 
 export interface Event {

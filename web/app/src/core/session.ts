@@ -29,6 +29,7 @@ export interface SessionOptions {
   onLink: (link: Link) => void
   onConv: (c: Conv) => void // its state changed
   onEnded: (c: Conv) => void // its run ended while it was followed
+  onGone: (c: Conv) => void // it was deleted while it was followed
   onTitle: (id: string, title: string) => void
   onOutbox: () => void
   onThread: (local: string, id: string) => void
@@ -185,7 +186,7 @@ export class Session {
 
   private subscribed(c: Conv, r: Reply): void {
     c.synced = c.ready = true
-    c.missing = false
+    c.missing = !!r.snapshot?.deleted
     if (r.recovered || !r.snapshot) return
     c.state = fromSnapshot(r.snapshot)
     c.older = r.older
@@ -201,6 +202,7 @@ export class Session {
       if (p.kind === 'queue') this.change(c, () => (c.ahead = p.data.ahead))
       return
     }
+    if (p.type === 'snap' && p.snapshot.deleted) return this.gone(c)
     const before = active(c.state)
     this.change(c, () => {
       if (p.type === 'snap') this.snap(c, p.at, p.snapshot)
@@ -208,6 +210,15 @@ export class Session {
       c.ahead = undefined // somebody writes it
     })
     if (before && !active(c.state)) this.opts.onEnded(c)
+  }
+
+  private gone(c: Conv): void {
+    this.change(c, () => {
+      c.state = emptyState()
+      c.missing = true
+      c.synced = false
+    })
+    this.opts.onGone(c)
   }
 
   private snap(c: Conv, at: string, snapshot: State): void {

@@ -130,6 +130,23 @@ test('a second tab shows the same text, while it grows and at the end', async ()
   expect(await answer(other)).toEqual(await answer(page))
 })
 
+test('a tab that looks at a conversation is told when another deletes it', async () => {
+  const page = await open()
+  await ask(page, cited)
+  await page.waitForURL(/\/c\/./)
+  const other = await page.context().newPage()
+  await other.goto(page.url())
+  await other.locator('.turn').waitFor()
+  const id = new URL(page.url()).pathname.replace('/c/', '')
+  expect(await page.evaluate((id) => fetch('/v1/conversations/' + id, { method: 'DELETE' }).then((r) => r.status), id)).toBe(204)
+  await other.getByText('This conversation is not here').waitFor()
+  expect(await other.locator('.turn').count()).toBe(0)
+  await other.locator(`a[href$="${id}"]`).waitFor({ state: 'detached' })
+  await shot(other, 'deleted-elsewhere')
+  await other.getByRole('button', { name: 'Start a new chat' }).click()
+  await other.getByLabel('Message').waitFor()
+})
+
 test('a connection cut three times leaves no gap and no double', async () => {
   const page = await (await context(browser)).newPage()
   pages.push({ page, left: foreign(page) })

@@ -8,11 +8,12 @@ let shelf: Shelf
 let named: [string, string][]
 let ended: string[]
 let refused: OutItem[]
+let gone: string[]
 
 function open(): Session {
   const s = new Session({
     dial: server.dial, shelf, random: () => 0,
-    onLink: () => {}, onConv: () => {}, onEnded: (c: Conv) => ended.push(c.id), onTitle: () => {}, onOutbox: () => {}, onRefused: (i) => refused.push(i), onWelcome: () => {},
+    onLink: () => {}, onConv: () => {}, onEnded: (c: Conv) => ended.push(c.id), onGone: (c: Conv) => gone.push(c.id), onTitle: () => {}, onOutbox: () => {}, onRefused: (i) => refused.push(i), onWelcome: () => {},
     onThread: (local, id) => named.push([local, id]),
   })
   s.start()
@@ -30,6 +31,7 @@ beforeEach(() => {
   named = []
   ended = []
   refused = []
+  gone = []
 })
 afterEach(() => vi.useRealTimers())
 
@@ -165,6 +167,18 @@ describe('following', () => {
     await redial()
     server.last.welcome()
     expect(server.last.of('sub')[0]!.after).toBe('7-9')
+  })
+
+  test('one that is deleted while it is shown is missing, and its answer has not ended', async () => {
+    const s = open()
+    server.last.welcome()
+    const c = s.follow('c1')!
+    const run = { id: 'r1', status: 'running' as const, try: 1 }
+    server.last.answer('sub', { type: 'sub.ok', c: 'c1', recovered: false, snapshot: { messages: [user('u1')], run }, at: '7-4', head: '7-4' })
+    await settle()
+    expect(s.running).toBe(true)
+    server.last.say({ type: 'snap', c: 'c1', at: '8-0', reason: 'deleted', snapshot: { messages: [], deleted: true } })
+    expect([c.missing, s.running, c.state.messages, gone, ended]).toEqual([true, false, [], ['c1'], []])
   })
 
   test('a snapshot keeps the history that was fetched', async () => {
