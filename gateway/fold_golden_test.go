@@ -240,6 +240,8 @@ func goldenFiles() map[string][]goldenFold {
 			fold("the half message is gone on with", begun().generation("claim").
 				inRun("r1", 2).put(chat.Event{Type: chat.RunContinued, RunID: "r1", Try: 2}, chat.Event{Type: chat.TextContent, MessageID: "m2", Delta: "whole"}, chat.Event{Type: chat.TextEnd, MessageID: "m2"}, finished("r1", "success"))),
 			fold("the half message can be gone on with", begun()),
+			fold("handed over twice", begin().put(written("m2", "gone")...).put(chat.Event{Type: chat.RunHandedOver, RunID: "r1"}).generation("claim").
+				inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2}, chat.Event{Type: chat.RunHandedOver, RunID: "r1"})),
 			fold("another message is begun by nobody who could", begun().put(written("m3", "more")...)),
 			fold("nothing was open", begin().put(whole("m2", "kept")...).generation("claim").inRun("r1", 2).put(chat.Event{Type: chat.RunTakenOver, RunID: "r1", Try: 2})),
 			fold("a call in an open message goes with it", begin().put(written("m2", "see")...).put(call("k1", "m2", "a", "{}")...).

@@ -41,6 +41,7 @@ func interruptFolds(fold func(string, *script) goldenFold) []goldenFold {
 	return []goldenFold{
 		fold("a run waits", waits()),
 		fold("one of two answered", waits().generation("claim").put(decided("i2", "k2", tools.AnswerResolved, `{"approved":false,"reason":"no"}`))),
+		fold("it goes on behind a handover", paying().put(chat.Event{Type: chat.RunHandedOver, RunID: "r1"}, suspended("r1", interrupt("i1", "k1")), decided("i1", "k1", tools.AnswerResolved, `{"approved":true}`), started("r1", "m1", ""))),
 		fold("it goes on", waits().generation("claim").put(decided("i1", "k1", tools.AnswerResolved, `{"approved":true,"editedArgs":{"sum":3}}`), decided("i2", "k2", tools.AnswerExpired, ""), started("r1", "m1", "")).
 			put(result("m3", "k1", "paid"), failedResult("m4", "k2", "nobody decided")).put(whole("m5", "Done.")...).put(finished("r1", "success"))),
 		fold("answered twice", waits().put(decided("i1", "k1", tools.AnswerResolved, `{"approved":true}`), decided("i1", "k1", tools.AnswerResolved, `{"approved":true}`))),

@@ -36,6 +36,7 @@ const (
 	MessageQueued   Type = "conversation.queued"     // it was heard and waits for the run before it
 	RunTakenOver    Type = "conversation.takeover"   // a run goes on, by another writer or, in the same try, by another model; what was open is rolled back
 	RunContinued    Type = "conversation.continued"  // a run goes on by another writer, behind what is open; who does not know it has lost nothing
+	RunHandedOver   Type = "conversation.handover"   // whoever writes a run gives it up in good order; another goes on with it
 	Titled          Type = "conversation.titled"
 	Pinned          Type = "conversation.pinned"     // which feeds are pinned now, all of them
 	AskAnswered     Type = "conversation.answered"   // what became of an interrupt

@@ -37,6 +37,7 @@ type Run struct {
 	Question string    `json:"question,omitempty"` // id of the message that it answers
 	Status   RunStatus `json:"status"`
 	Try      int       `json:"try"`
+	Handed   int       `json:"handed,omitempty"`  // attempts that ended since their writer gave the run up in good order
 	Started  int64     `json:"started,omitempty"` // ms since 1970
 
 	Agent  *llm.AgentRef `json:"agent,omitempty"`  // nil for the one that the settings describe
@@ -97,7 +98,7 @@ func (s *State) Apply(e Entry) {
 		}
 	case Suggested:
 		s.Suggestions = slices.Clone(ev.Suggestions)
-	case RunStarted, RunTakenOver, RunContinued, RunFinished, RunError:
+	case RunStarted, RunHandedOver, RunTakenOver, RunContinued, RunFinished, RunError:
 		s.applyRun(e)
 	case TextStart, ReasoningStart:
 		s.open(e)
@@ -150,6 +151,10 @@ func (s *State) applyRun(e Entry) {
 		if ev.Type == RunTakenOver {
 			s.rollBack()
 		}
+	case RunHandedOver:
+		if s.Run != nil {
+			s.Run.Handed++
+		}
 	case RunFinished:
 		s.finished(e)
 	case RunError:
@@ -180,7 +185,11 @@ func (s *State) interrupt(e Entry) {
 // replaces disappears.
 func (s *State) start(e Entry) {
 	s.Interrupts, s.Suggestions = nil, nil
-	s.Run = &Run{ID: e.Ev.RunID, Status: RunRunning, Try: max(e.Try, 1), Started: e.TS}
+	handed := 0
+	if s.Run != nil && s.Run.ID == e.Ev.RunID {
+		handed = s.Run.Handed
+	}
+	s.Run = &Run{ID: e.Ev.RunID, Status: RunRunning, Try: max(e.Try, 1), Handed: handed, Started: e.TS}
 	m := e.Ev.Metadata
 	if m == nil {
 		return

@@ -92,8 +92,9 @@ func (a *answer) resume(ctx context.Context) error {
 	}
 	going := known && !st.Waits() // another writer was at it
 	a.try = a.rec.Try
+	handed := 0 // which says nothing against the run
 	if known {
-		a.try = max(a.try, st.Run.Try)
+		a.try, handed = max(a.try, st.Run.Try), st.Run.Handed
 	}
 	if going || !a.resumes() {
 		a.try++
@@ -118,7 +119,7 @@ func (a *answer) resume(ctx context.Context) error {
 	case cause != nil:
 	case a.rec.Status == chat.RunAbandoned:
 		cause = errCancelled
-	case a.try > a.r.o.MaxTries:
+	case a.try-handed > a.r.o.MaxTries:
 		cause = errInterrupted
 	default:
 		cause = a.converse(ctx)

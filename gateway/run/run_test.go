@@ -331,6 +331,40 @@ func TestTriesAreBounded(t *testing.T) {
 	})
 }
 
+// However many replicas are restarted during an answer, that is no failure of
+// it.
+func TestDrainsAreNoFailedTries(t *testing.T) {
+	inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
+		w.Run.MaxTries = 2
+		a := w.Start()
+		v := w.watch(a.Hub)
+		q := w.say(a.Runner, "conv", "one")
+		for range 4 {
+			w.holder("conv", a)
+			b := w.Start()
+			time.Sleep(500 * time.Millisecond)
+			a.Drain()
+			v = w.watch(b.Hub)
+			a = b
+		}
+		if rec := w.ended(q.Run); rec.Status != chat.RunDone || rec.Try != 5 {
+			t.Errorf("%+v", rec)
+		}
+		w.sees(v, "conv")
+		two := w.say(a.Runner, "conv", "two")
+		for range 2 {
+			w.holder("conv", a)
+			b := w.Start()
+			time.Sleep(500 * time.Millisecond)
+			a.Kill()
+			a = b
+		}
+		if rec := w.ended(two.Run); rec.Status != chat.RunFailed || rec.Try != 3 {
+			t.Errorf("two deaths: %+v", rec)
+		}
+	})
+}
+
 func TestRunsAreBounded(t *testing.T) {
 	inWorld(t, with(slowly(1000)), func(t *testing.T, w *world) {
 		w.Run.MaxRun = 2 * time.Second

@@ -87,7 +87,7 @@ type Options struct {
 	Gather    time.Duration // pieces of answers go out together on common ticks: 33 ms; negative: each by itself
 	Scan      time.Duration // how often what is due is looked for: 250 ms
 	Reconcile time.Duration // how often the store is asked what Redis has forgotten: 30 s
-	MaxTries  int           // attempts at a run before it ends as interrupted: 5
+	MaxTries  int           // attempts at a run before it ends as interrupted, but for those that a drain ended: 5
 	MaxRun    time.Duration // of one attempt at a run: 10 min
 	History   int           // earlier messages that are read for a model, of which it is shown what fits: 400
 	Drain     time.Duration // for handing runs over: 10 s

@@ -66,6 +66,9 @@ func (s *session) serve(work context.Context) error {
 	if errors.Is(context.Cause(ctx), errDrain) || errors.Is(err, errYield) {
 		out, done := context.WithTimeout(context.WithoutCancel(work), s.r.o.Drain)
 		defer done()
+		if run, ok := s.lease.Active(); ok {
+			s.lease.Put(run.ID, run.Try, chat.Event{Type: chat.RunHandedOver, RunID: run.ID})
+		}
 		return s.lease.HandOver(out)
 	}
 	s.lease.End(err)

@@ -153,6 +153,7 @@ export interface Run {
   status: RunStatus
   try: number
   started?: number
+  handed?: number // tries that ended since their writer gave the run up in good order
   agent?: AgentRef
   format?: string // that the answer is to have; none for text
 }

@@ -46,6 +46,9 @@ export function apply(s: State, e: Entry): void {
     case 'RUN_STARTED':
       start(s, e)
       break
+    case 'conversation.handover':
+      if (s.run) s.run = { ...s.run, handed: (s.run.handed ?? 0) + 1 }
+      break
     case 'conversation.takeover':
       if (s.run) s.run = { ...s.run, try: ev.try ?? 0 }
       rollBack(s)
@@ -150,7 +153,8 @@ function latest(s: State, e: Entry): Omit<Run, 'status'> {
 function start(s: State, e: Entry): void {
   s.interrupts = undefined
   s.suggestions = undefined
-  s.run = { id: e.ev.runId ?? '', status: 'running', try: Math.max(e.try ?? 0, 1), started: e.ts || undefined }
+  const handed = s.run?.id === e.ev.runId ? s.run?.handed : undefined
+  s.run = { id: e.ev.runId ?? '', status: 'running', try: Math.max(e.try ?? 0, 1), handed, started: e.ts || undefined }
   const d = e.ev.metadata?.parley
   if (!d) return
   s.run.question = d.question || undefined
