@@ -272,9 +272,6 @@ func (s *Server) routes() {
 	e.Match([]string{http.MethodGet, http.MethodHead}, "/*", s.page)
 }
 
-// ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
-
 // outermost guards against foreign pages and keeps a panic to its request.
 func (s *Server) outermost(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {

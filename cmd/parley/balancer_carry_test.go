@@ -264,6 +264,7 @@ func (b *procBalancer) forwards(t *testing.T) {
 	if status, p := post("http://127.0.0.1:1", `{"clientId":"k","content":"F1"}`); status != http.StatusForbidden || p.Code != "forbidden" {
 		t.Errorf("a page of another port: %d, %+v", status, p)
 	}
+	b.refuses(t, post)
 	b.uploads(t)
 	for _, scheme := range []string{"http", "https"} {
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", b.url+"/", nil)
@@ -276,6 +277,22 @@ func (b *procBalancer) forwards(t *testing.T) {
 		if c := resp.Cookies(); len(c) != 1 || c[0].Secure != (scheme == "https") {
 			t.Errorf("over %s the cookie is %v", scheme, c)
 		}
+	}
+}
+
+// refuses has messages sent that are too long.
+func (b *procBalancer) refuses(t *testing.T, post func(origin, body string) (int, struct{ Code string })) {
+	t.Helper()
+	for range 5 { // none of them makes it look as if a replica were away
+		if status, p := post(b.url, `{"clientId":"k2","content":"`+strings.Repeat("x", 2<<20)+`"}`); status != http.StatusRequestEntityTooLarge || p.Code != "too_long" {
+			t.Errorf("a message of 2 MiB: %d, %+v", status, p)
+		}
+	}
+	if b.name != "nginx" { // which has a limit of its own
+		return
+	}
+	if status, p := post(b.url, strings.Repeat("x", 65<<20)); status != http.StatusRequestEntityTooLarge || p.Code != "too_long" {
+		t.Errorf("a message of 65 MiB: %d, %+v", status, p)
 	}
 }
 

@@ -4,7 +4,7 @@
 -- KEYS own in due
 -- ARGV conv inc ttl dead-inc min-idle nonce held store-generation own-ttl
 -- dead-inc is a writer that is gone: its lease need not have run out if it was not renewed for min-idle
--- returns {1, generation, takeover}, {0} it has a writer, {-1} fenced, {-3} nothing is due
+-- returns {1, generation}, {0} it has a writer, {-1} fenced, {-3} nothing is due
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local o = redis.call('HMGET', KEYS[1], 'gen', 'nonce', 'lease', 'prog', 'inc')
