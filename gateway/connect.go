@@ -88,7 +88,8 @@ func (s *Server) connected(c echo.Context) error {
 	case errors.Is(err, tools.ErrDeparture):
 		return s.connectPage(c, http.StatusBadRequest, arrival{Text: strayed})
 	case errors.As(err, &wrong):
-		return s.connectPage(c, http.StatusBadGateway, arrival{Text: wrong.Reason})
+		// Not 502: nginx would ask the next replica, where the way back is used already.
+		return s.connectPage(c, http.StatusFailedDependency, arrival{Text: wrong.Reason})
 	}
 	return s.connectPage(c, http.StatusServiceUnavailable, arrival{Text: s.explain(err, "connect").Detail})
 }
