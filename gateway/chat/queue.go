@@ -89,8 +89,12 @@ func NewQueue(rdb redis.UniversalClient, bus *Bus, archive Archive, o QueueOptio
 	return q
 }
 
-// Run serves the leases of this process until ctx ends, after which nothing
-// that is put reaches a log.
+// errStopped is the cause of the end of leases that outlive their queue.
+var errStopped = errors.New("chat: this process ends")
+
+// Run serves the leases of this process until ctx ends, and then ends those
+// that are left: nothing more that is put reaches a log. They are handed over
+// to nobody, and lapse.
 func (q *Queue) Run(ctx context.Context) error {
 	for channel, f := range map[string]func(string){livePrefix + q.inc: q.poke, wakeChannel: q.hint} {
 		if err := q.bus.listen(ctx, channel, &listener{message: f}); err != nil && ctx.Err() == nil {
@@ -101,6 +105,11 @@ func (q *Queue) Run(ctx context.Context) error {
 	wg.Go(func() { q.watch(ctx) })
 	q.pub.run(ctx)
 	wg.Wait()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range q.leases {
+		l.stop(errStopped)
+	}
 	return nil
 }
 
