@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -144,12 +145,31 @@ func parseError(err error) error {
 
 // connect returns what makes connections.
 func connect(cfg *pgx.ConnConfig) driver.Connector {
-	return connector{stdlib.GetConnector(*cfg), cfg}
+	var l loss
+	return connector{stdlib.GetConnector(*cfg, stdlib.OptionShouldPing(l.casts)), cfg, &l}
 }
 
 type connector struct {
 	driver.Connector
-	cfg *pgx.ConnConfig
+	cfg  *pgx.ConnConfig
+	loss *loss
+}
+
+// A loss is when a connection was last found to be broken. Those that were
+// used before are asked whether they live before they are used again: when the
+// server restarts all break, and each would cost somebody an error. All
+// methods may be called concurrently.
+type loss struct{ at atomic.Pointer[time.Time] }
+
+func (l *loss) noticed() {
+	now := time.Now()
+	l.at.Store(&now)
+}
+
+// casts reports whether there is doubt about a connection.
+func (l *loss) casts(_ context.Context, p stdlib.ShouldPingParams) bool {
+	at := l.at.Load()
+	return p.IdleDuration > time.Second || at != nil && p.IdleDuration >= time.Since(*at)
 }
 
 // Connect implements [driver.Connector].
@@ -166,7 +186,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		conn.Close()
 		return nil, err
 	}
-	return postgresConn{conn}, nil
+	return postgresConn{conn, c.loss}, nil
 }
 
 // usable checks what the server has said about itself.
@@ -216,7 +236,19 @@ func (e oneLine) Error() string {
 func (e oneLine) Unwrap() error { return e.error }
 
 // A postgresConn is a connection that can be given any text.
-type postgresConn struct{ *stdlib.Conn }
+type postgresConn struct {
+	*stdlib.Conn
+	loss *loss
+}
+
+// IsValid implements [driver.Validator], which is asked after each use.
+func (c postgresConn) IsValid() bool {
+	if c.Conn.Conn().IsClosed() {
+		c.loss.noticed()
+		return false
+	}
+	return true
+}
 
 // CheckNamedValue implements [driver.NamedValueChecker].
 func (postgresConn) CheckNamedValue(v *driver.NamedValue) (err error) {

@@ -42,6 +42,7 @@ func TestPostgres(t *testing.T) {
 		"a full disk":                              testPostgresFull,
 		"a deletion that was waited for":           testDeletedMeanwhile,
 		"kill -9 loses nothing acknowledged":       func(t *testing.T, c *storetest.Cluster) { testOutage(t, c, func() { c.Kill(t); c.Start(t) }) },
+		"broken connections cost one error":        testBroken,
 		"a restart costs errors and nothing else":  func(t *testing.T, c *storetest.Cluster) { testOutage(t, c, func() { c.Restart(t) }) },
 		"a copy from a file and back is the same":  testCopyThere,
 		"a copy that fails leaves nothing":         testCopyFails,
@@ -456,6 +457,45 @@ func testOutage(t *testing.T, c *storetest.Cluster, outage func()) {
 		}
 	}
 	t.Logf("acknowledged: %v", next)
+}
+
+// testBroken has all connections broken at once, just after they were used:
+// who uses the first is told, and nobody else.
+func testBroken(t *testing.T, c *storetest.Cluster) {
+	db := open(t, c.URL(t)+"&application_name=broken")
+	for range 2 { // one that was used only once is asked whether it lives, however young it is
+		lookAtOnce(t, db, 8)
+	}
+	c.Exec(t, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'broken'")
+	failed := 0
+	for range 10 {
+		if look(db.read) != nil {
+			failed++
+		}
+	}
+	if failed > 1 {
+		t.Errorf("%d of 10 were told", failed)
+	}
+}
+
+// lookAtOnce uses so many connections.
+func lookAtOnce(t *testing.T, db *DB, n int) {
+	t.Helper()
+	for range n {
+		tx, err := db.read.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if err := look(tx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func look(db interface{ QueryRow(string, ...any) *sql.Row }) error {
+	var n int
+	return db.QueryRow(`SELECT COUNT(*) FROM runs`).Scan(&n)
 }
 
 func mustAcceptAgain(t *testing.T, db *DB, q chat.Question) {
