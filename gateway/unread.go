@@ -15,13 +15,13 @@ const (
 	unreadTime = 5 * time.Second
 )
 
-// A body is a request's, and knows whether it was read to its end.
-type body struct {
+// A requestBody knows whether it was read to its end.
+type requestBody struct {
 	io.ReadCloser
 	ended bool
 }
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.ended = b.ended || err != nil
 	return n, err
@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.echo.ServeHTTP(w, r)
 		return
 	}
-	b := &body{ReadCloser: r.Body}
+	b := &requestBody{ReadCloser: r.Body}
 	r.Body = b
 	s.echo.ServeHTTP(w, r)
 	if !b.ended {
@@ -47,7 +47,7 @@ func waitsToSend(r *http.Request) bool {
 	return r.Header.Get("Expect") != "" || r.Header.Get("Upgrade") != ""
 }
 
-func readRest(w http.ResponseWriter, b *body) {
+func readRest(w http.ResponseWriter, b *requestBody) {
 	c := http.NewResponseController(w)
 	if c.Flush() != nil || c.SetReadDeadline(time.Now().Add(unreadTime)) != nil {
 		return

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"parley/gateway/chat"
+	"parley/gateway/gatewaytest"
 )
 
 // bellLess loses what is published.
@@ -42,7 +43,9 @@ func TestDeleted(t *testing.T) {
 			}
 		}
 		say(l, "r1", "m", "and the rest", false, true)
-		for _, r := range []*reader{f, g} {
+		late := b.follow("conv", chat.Position{}, chat.State{}) // who was let in just before
+		eventually(t, "a late follower is told", func() bool { s, _, _ := late.now(); return s.Deleted })
+		for _, r := range []*reader{f, g, late} {
 			r.sees("")
 			if s, _, reasons := r.now(); !s.Deleted || s.Active() || !slices.Contains(reasons, chat.ReasonDeleted) {
 				t.Errorf("shown %+v for %q", s, reasons)
@@ -86,7 +89,7 @@ func TestDeletedWhenNobodyWritesIt(t *testing.T) {
 		w.rdb.Del(w.ctx(), log)
 		f := a.follow("conv", chat.Position{}, chat.State{})
 		f.sees("user:question r1 assistant:to r1")
-		time.Sleep(3 * time.Second) // it has joined
+		eventually(t, "it has joined", func() bool { return a.bus.Listeners() == 3 }) // besides the process, which listens for itself and for wakes
 		if err := w.db.DeleteConversation(w.ctx(), "conv"); err != nil {
 			t.Fatal(err)
 		}
@@ -95,8 +98,7 @@ func TestDeletedWhenNobodyWritesIt(t *testing.T) {
 		if err := chat.NewInbox(rdb).Deleted(w.ctx(), "conv"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Second)
-		f.sees("")
+		gatewaytest.Eventually(t, 20*time.Second, "it finds out", func() bool { s, _, _ := f.now(); return s.Deleted && len(s.Messages) == 0 })
 		if w.rdb.TTL(w.ctx(), log).Val() <= 0 || w.rdb.Exists(w.ctx(), own).Val() != 0 {
 			t.Error("what says so stays for ever")
 		}

@@ -37,6 +37,14 @@ type Delivery struct {
 // conversation was deleted.
 const ReasonDeleted = "deleted"
 
+// reason is why a follower gets a snapshot.
+func reason(why string, deleted bool) string {
+	if deleted {
+		return ReasonDeleted
+	}
+	return why
+}
+
 // An Encoded entry is shared by all followers and must not be changed.
 type Encoded struct {
 	At    Position
@@ -138,7 +146,7 @@ func (f *Follower) fromRing(items []ringItem, limit int) Delivery {
 				break
 			}
 			f.at = it.at
-			return Delivery{At: it.at, Snapshot: it.snap, Reason: it.reason(), First: it.first, More: true}
+			return Delivery{At: it.at, Snapshot: it.snap, Reason: reason("rollback", it.gone), First: it.first, More: true}
 		}
 		d.Entries = append(d.Entries, Encoded{it.at, it.raw, it.framed})
 		f.at = it.at
@@ -169,7 +177,7 @@ func (f *Follower) fromLog(ctx context.Context, limit int) (Delivery, error) {
 	return f.snapshot(ctx, "trimmed")
 }
 
-func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error) {
+func (f *Follower) snapshot(ctx context.Context, why string) (Delivery, error) {
 	v, err := f.room.hub.snapshot(ctx, f.room.conv)
 	if err == nil && v.lost {
 		err = f.room.heal(ctx, v.at.Generation)
@@ -184,7 +192,7 @@ func (f *Follower) snapshot(ctx context.Context, reason string) (Delivery, error
 	f.room.mu.Lock()
 	f.at, f.rest, f.lost, f.fresh, f.checked = v.at, v.at, v.lost, false, true
 	f.room.mu.Unlock()
-	return Delivery{At: v.at, Snapshot: b, Reason: reason, First: v.first(), More: true}, nil
+	return Delivery{At: v.at, Snapshot: b, Reason: reason(why, v.Deleted), First: v.first(), More: true}, nil
 }
 
 // Leave ends the following. wake may be called once more.

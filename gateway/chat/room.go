@@ -178,14 +178,6 @@ func (r *room) push(it ringItem) {
 	}
 }
 
-// reason says why a follower gets the snapshot in place of what led to it.
-func (it *ringItem) reason() string {
-	if it.gone {
-		return ReasonDeleted
-	}
-	return "rollback"
-}
-
 func (it *ringItem) size() int { return len(it.raw) + len(it.framed) + len(it.snap) }
 
 // add requires r.mu.

@@ -146,7 +146,7 @@ func parseError(err error) error {
 // connect returns what makes connections.
 func connect(cfg *pgx.ConnConfig) driver.Connector {
 	var l loss
-	return connector{stdlib.GetConnector(*cfg, stdlib.OptionShouldPing(l.casts)), cfg, &l}
+	return connector{stdlib.GetConnector(*cfg, stdlib.OptionShouldPing(l.doubts)), cfg, &l}
 }
 
 type connector struct {
@@ -166,8 +166,8 @@ func (l *loss) noticed() {
 	l.at.Store(&now)
 }
 
-// casts reports whether there is doubt about a connection.
-func (l *loss) casts(_ context.Context, p stdlib.ShouldPingParams) bool {
+// doubts reports whether a connection is to be asked whether it lives.
+func (l *loss) doubts(_ context.Context, p stdlib.ShouldPingParams) bool {
 	at := l.at.Load()
 	return p.IdleDuration > time.Second || at != nil && p.IdleDuration >= time.Since(*at)
 }
