@@ -4,9 +4,12 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/gateway/chat"
+	"parley/gateway/gatewaytest"
+	"parley/llm/llmtest"
 )
 
 // Whoever looks at a conversation when it is deleted is told, on whichever
@@ -23,22 +26,6 @@ func TestDeletedInTheMidstOfAnAnswer(t *testing.T) {
 		b.sub(q.C, "")
 		s := a.person.at(other).stream(q.C, "")
 		s.until("some words", begun)
-		polled := make(chan string, 1)
-		at := a.view(q.C).at
-		go func() {
-			for { // the words between
-				var p struct {
-					At     chat.Position
-					Reason string
-				}
-				a.do("GET", "/v1/conversations/"+q.C+"/events?wait=20s&after="+at.String(), nil, "Accept", "application/json").into(http.StatusOK, &p)
-				if at = p.At; p.Reason != "" {
-					polled <- p.Reason
-					return
-				}
-			}
-		}()
-
 		awaited := make(chan *answer, 1)
 		go func() {
 			awaited <- a.do("POST", "/v1/conversations/"+q.C+"/messages?wait=60s", object{"content": "and then?"})
@@ -57,19 +44,36 @@ func TestDeletedInTheMidstOfAnAnswer(t *testing.T) {
 		if s.next() {
 			t.Error("the stream goes on")
 		}
-		if reason := <-polled; reason != "deleted" {
-			t.Errorf("who polls is told %q", reason)
-		}
 		(<-awaited).problem(http.StatusNotFound, "not_found", "")
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("all are told after %v", took)
 		}
-		for g.Replica.Runner.Running()+other.Replica.Runner.Running() > 0 {
-			if time.Sleep(10 * time.Millisecond); time.Since(began) > 2*time.Second {
-				t.Fatal("it is answered on")
-			}
-		}
+		gatewaytest.Eventually(t, time.Second, "nobody answers it", func() bool { return g.Replica.Runner.Running()+other.Replica.Runner.Running() == 0 })
 		b.refused(object{"type": "sub", "c": q.C}, http.StatusNotFound, "not_found", "")
 		a.get("/v1/conversations/"+q.C+"/events").problem(http.StatusNotFound, "not_found", "")
+	})
+}
+
+// Whoever polls while nothing goes on is answered when it is deleted.
+func TestDeletedWhileSomebodyPolls(t *testing.T) {
+	inBubble(t, always(llmtest.Text("hi")), func(w *world) {
+		g, other := w.gate(), w.gate()
+		p := w.guest(g)
+		q := exchange(p)
+		poll := func(after string) *answer {
+			return p.do("GET", "/v1/conversations/"+q.Conversation+"/events?wait=60s&after="+after, nil, "Accept", "application/json")
+		}
+		var a struct {
+			At     chat.Position
+			Reason string
+		}
+		poll("").into(http.StatusOK, &a)
+		polled := make(chan *answer, 1)
+		go func() { polled <- poll(a.At.String()) }()
+		synctest.Wait() // it waits
+		p.at(other).do("DELETE", "/v1/conversations/"+q.Conversation, nil).into(http.StatusNoContent, nil)
+		if (<-polled).into(http.StatusOK, &a); a.Reason != chat.ReasonDeleted {
+			t.Errorf("who polls is told %q", a.Reason)
+		}
 	})
 }

@@ -312,18 +312,30 @@ func TestWaitsForRoomOrGoesElsewhere(t *testing.T) {
 	})
 }
 
+// pass has one replica after the other end while it answers a question, of
+// which it has said something. It returns the last, which answers now, and who
+// watches it.
+func (w *world) pass(q chat.Question, a *gatewaytest.Replica, times int, end func(*gatewaytest.Replica)) (*gatewaytest.Replica, *watcher) {
+	w.t.Helper()
+	v := w.watch(a.Hub)
+	for i := range times {
+		gatewaytest.Eventually(w.t, 10*time.Second, "it says something", func() bool {
+			s := v.final()
+			return s.Run != nil && s.Run.ID == q.Run && s.Run.Try == i+1 && len(s.Open) > 0 && s.Messages[len(s.Messages)-1].Content != ""
+		})
+		b := w.Start() // not before: it is to take over from this one
+		end(a)
+		a, v = b, w.watch(b.Hub)
+	}
+	return a, v
+}
+
 func TestTriesAreBounded(t *testing.T) {
 	inWorld(t, with(slowly(1000)), func(t *testing.T, w *world) {
 		w.Run.MaxTries = 2
 		a := w.Start()
 		q := w.say(a.Runner, "conv", "one")
-		for range 2 {
-			w.holder("conv", a)
-			b := w.Start()
-			time.Sleep(500 * time.Millisecond)
-			a.Kill()
-			a = b
-		}
+		w.pass(q, a, 2, (*gatewaytest.Replica).Kill)
 		rec := w.ended(q.Run)
 		if rec.Status != chat.RunFailed || rec.Failure.Code != "interrupted" || rec.Try != 3 {
 			t.Errorf("%+v", rec)
@@ -337,28 +349,14 @@ func TestDrainsAreNoFailedTries(t *testing.T) {
 	inWorld(t, with(slowly(100)), func(t *testing.T, w *world) {
 		w.Run.MaxTries = 2
 		a := w.Start()
-		v := w.watch(a.Hub)
 		q := w.say(a.Runner, "conv", "one")
-		for range 4 {
-			w.holder("conv", a)
-			b := w.Start()
-			time.Sleep(500 * time.Millisecond)
-			a.Drain()
-			v = w.watch(b.Hub)
-			a = b
-		}
+		a, v := w.pass(q, a, 4, (*gatewaytest.Replica).Drain)
 		if rec := w.ended(q.Run); rec.Status != chat.RunDone || rec.Try != 5 {
 			t.Errorf("%+v", rec)
 		}
 		w.sees(v, "conv")
 		two := w.say(a.Runner, "conv", "two")
-		for range 2 {
-			w.holder("conv", a)
-			b := w.Start()
-			time.Sleep(500 * time.Millisecond)
-			a.Kill()
-			a = b
-		}
+		w.pass(two, a, 2, (*gatewaytest.Replica).Kill)
 		if rec := w.ended(two.Run); rec.Status != chat.RunFailed || rec.Try != 3 {
 			t.Errorf("two deaths: %+v", rec)
 		}
